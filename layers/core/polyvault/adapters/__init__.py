@@ -1,0 +1,1 @@
+"""Polyvault's own AWS resources behind the ports."""

@@ -1,0 +1,119 @@
+"""The only reader of the environment: frozen settings, parsed once, by `bootstrap`.
+
+Variables are text, so this is the one lax conversion. A missing variable names itself, never another's value.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from polyvault.errors import ConfigurationError
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name, "")  # noqa: TID251 - this module is the door
+    if not value:
+        raise ConfigurationError(f"the environment variable {name} is not set")
+    return value
+
+
+def _optional(name: str) -> str | None:
+    return os.environ.get(name) or None  # noqa: TID251 - this module is the door
+
+
+@dataclass(frozen=True, slots=True)
+class CommonSettings:
+    """What each function knows. ``principal`` is the function's own ARN once the context is known, else its name."""
+
+    environment: str
+    function_name: str
+    stores_parameter: str | None
+    audit_table: str
+    alerts_topic_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RotationSettings:
+    """The rotation function. ``target_ca_parameter`` names an SSM parameter with PEM certificates, or None."""
+
+    common: CommonSettings
+    target_ca_parameter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """Functions that hand work on or take it."""
+
+    common: CommonSettings
+    rotation_queue_url: str | None
+    sync_queue_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSettings:
+    """Sync configurations and executions live in one table."""
+
+    common: CommonSettings
+    state_table: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComplianceSettings:
+    """Reports go to one bucket."""
+
+    common: CommonSettings
+    reports_bucket: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The API reads stores and the audit table, and queues work."""
+
+    common: CommonSettings
+    rotation_queue_url: str
+    sync_queue_url: str
+    state_table: str
+
+
+def common() -> CommonSettings:
+    """Settings of every function; raises ConfigurationError naming the first variable that is missing."""
+    return CommonSettings(
+        environment=_required("POLYVAULT_ENVIRONMENT"),
+        function_name=_required("AWS_LAMBDA_FUNCTION_NAME"),
+        stores_parameter=_optional("POLYVAULT_STORES_PARAMETER"),
+        audit_table=_required("POLYVAULT_AUDIT_TABLE"),
+        alerts_topic_arn=_optional("POLYVAULT_ALERTS_TOPIC_ARN"),
+    )
+
+
+def rotation() -> RotationSettings:
+    """Settings of functions/rotation."""
+    return RotationSettings(common(), _optional("POLYVAULT_TARGET_CA_PARAMETER"))
+
+
+def queues() -> QueueSettings:
+    """Settings of functions/scheduler and functions/rotation_worker."""
+    return QueueSettings(
+        common(), _optional("POLYVAULT_ROTATION_QUEUE_URL"), _optional("POLYVAULT_SYNC_QUEUE_URL")
+    )
+
+
+def sync() -> SyncSettings:
+    """Settings of functions/sync."""
+    return SyncSettings(common(), _required("POLYVAULT_STATE_TABLE"))
+
+
+def compliance() -> ComplianceSettings:
+    """Settings of functions/compliance."""
+    return ComplianceSettings(common(), _required("POLYVAULT_REPORTS_BUCKET"))
+
+
+def api() -> ApiSettings:
+    """Settings of functions/api."""
+    return ApiSettings(
+        common(),
+        _required("POLYVAULT_ROTATION_QUEUE_URL"),
+        _required("POLYVAULT_SYNC_QUEUE_URL"),
+        _required("POLYVAULT_STATE_TABLE"),
+    )

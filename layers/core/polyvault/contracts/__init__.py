@@ -1,0 +1,1 @@
+"""Wire formats: what handlers parse and adapters encode."""

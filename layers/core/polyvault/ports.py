@@ -1,0 +1,126 @@
+"""The protocols between the application and the world. Services hold these, adapters and drivers fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar, Protocol, runtime_checkable
+
+from polyvault.domain.audit import AuditEvent, AuditPage
+from polyvault.domain.capability import Capability, StoreLimits
+from polyvault.domain.rotation import Access, Credential, Strategy
+from polyvault.domain.secret import (
+    RawVersion,
+    RotationState,
+    SecretInfo,
+    SecretMetadata,
+    SecretValue,
+    StagingLabel,
+    VersionInfo,
+    VersionRef,
+)
+from polyvault.errors import ErrorCode
+
+
+class Clock(Protocol):
+    """The one door to time: aware UTC for records, monotonic seconds for deadlines and TTLs."""
+
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+    def sleep(self, seconds: float) -> None: ...
+
+
+class StoreDriver(Protocol):
+    """One product behind one configured store: raw, small, never catches, makes one attempt a call.
+
+    Contract: raises its SDK's own exceptions; ``classify`` names them. A list is whole or raises. An answer without
+    its fields raises IncompleteAnswer (see providers/__init__.py), never an empty success.
+    """
+
+    provider: ClassVar[str]
+    capabilities: Capability
+    limits: StoreLimits
+
+    def get(self, name: str, version: VersionRef) -> RawVersion: ...
+    def create(self, name: str, value: SecretValue, *, like: str | None, version_id: str | None) -> RawVersion: ...
+    def put(self, name: str, value: SecretValue, *, expect: str | None, version_id: str | None) -> RawVersion: ...
+    def versions(self, name: str) -> Iterable[VersionInfo]: ...
+    def list(self, prefix: str) -> Iterable[SecretInfo]: ...
+    def delete(self, name: str, *, recovery_days: int | None) -> None: ...
+    def ping(self) -> None: ...
+    def close(self) -> None: ...
+    def classify(self, exc: Exception) -> ErrorCode: ...
+    def retry_after(self, exc: Exception) -> float | None: ...
+
+
+@runtime_checkable
+class MetadataDriver(Protocol):
+    """Capability.METADATA only."""
+
+    def metadata(self, name: str) -> SecretMetadata: ...
+    def update_metadata(self, name: str, *, description: str | None, tags: Mapping[str, str] | None) -> None: ...
+
+
+@runtime_checkable
+class StagingDriver(Protocol):
+    """Capability.STAGING_LABELS only (AWS)."""
+
+    def rotation_state(self, name: str) -> RotationState: ...
+    def put_staged(
+        self,
+        name: str,
+        value: SecretValue,
+        *,
+        version_id: str,
+        label: StagingLabel,
+        rotation_token: SecretValue | None,
+    ) -> RawVersion: ...
+    def move_label(
+        self, name: str, label: StagingLabel, *, to: str | None, expect_at: str | None
+    ) -> None: ...
+    def request_rotation(self, name: str, *, client_request_token: str) -> str: ...
+
+
+class Target(Protocol):
+    """What a credential opens. Twice is once; wrong credential and unreachable host are two errors.
+
+    Raises Target* errors (errors.py) itself; holds connections no longer than a call; honours ``deadline``,
+    monotonic seconds of the Clock, on every wait.
+    """
+
+    engine: ClassVar[str]
+    strategies: ClassVar[frozenset[Strategy]]
+
+    def login(self, credential: Credential, *, deadline: float) -> Access: ...
+
+
+class AuditLog(Protocol):
+    """Append and query audit events.
+
+    ``append`` returns after the event is durable, once for each event_id however often it is called, and raises
+    AuditWriteError otherwise. Queries answer newest first, in the half-open interval [start, end).
+    """
+
+    def append(self, events: Sequence[AuditEvent]) -> None: ...
+    def for_secret(
+        self, secret: str, start: datetime, end: datetime, *, limit: int, token: str | None
+    ) -> AuditPage: ...
+    def for_user(self, user: str, start: datetime, end: datetime, *, limit: int, token: str | None) -> AuditPage: ...
+
+
+class ReportArchive(Protocol):
+    """Keeps report files. ``put`` is idempotent by key and returns the address of the file."""
+
+    def put(self, key: str, body: bytes, *, content_type: str) -> str: ...
+
+
+class Alerts(Protocol):
+    """Tells people. Never a value."""
+
+    def send(self, subject: str, body: Mapping[str, object]) -> None: ...
+
+
+class WorkQueue(Protocol):
+    """Hands work to another function. Messages carry names and ids only."""
+
+    def send(self, message: object) -> None: ...

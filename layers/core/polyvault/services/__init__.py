@@ -1,0 +1,1 @@
+"""Use cases, one verb a module: they take ports and return domain values."""

@@ -1,0 +1,1 @@
+"""Engines whose credentials are rotated, one module each."""
