@@ -177,16 +177,17 @@ def deploy_application(site: Site) -> Stack:
 def rotate(site: Site, secret: str = SECRET, *, seconds: float = 60) -> str:
     """RotateSecret, and wait until the new version is AWSCURRENT and nothing is pending; answers its version id."""
     secrets_manager = site.aws("secretsmanager")
-    wait_until("the previous rotation", lambda: _is_settled(secrets_manager, secret), seconds=seconds)
+    wait_until("the previous rotation", lambda: is_settled(secrets_manager, secret), seconds=seconds)
     token = str(uuid.uuid4())
     version_id = secrets_manager.rotate_secret(SecretId=secret, ClientRequestToken=token)["VersionId"]
     wait_until(
-        f"the rotation of {secret}", lambda: _is_settled(secrets_manager, secret, current=version_id), seconds=seconds
+        f"the rotation of {secret}", lambda: is_settled(secrets_manager, secret, current=version_id), seconds=seconds
     )
     return str(version_id)
 
 
-def _is_settled(secrets_manager: Any, secret: str, *, current: str | None = None) -> bool:
+def is_settled(secrets_manager: Any, secret: str, *, current: str | None = None) -> bool:
+    """True when no version is pending and, when asked for, ``current`` is the version that readers get."""
     labels: dict[str, list[str]] = secrets_manager.describe_secret(SecretId=secret)["VersionIdsToStages"]
     holder = {label: version for version, held in labels.items() for label in held}
     nothing_pending = holder.get("AWSPENDING") in (None, holder.get("AWSCURRENT"))
