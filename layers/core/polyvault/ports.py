@@ -62,6 +62,13 @@ class MetadataDriver(Protocol):
 
 
 @runtime_checkable
+class TagListingDriver(Protocol):
+    """Vaults that select by tag themselves; whole or raises, as ``list``."""
+
+    def list_tagged(self, tag_key: str) -> Iterable[SecretInfo]: ...
+
+
+@runtime_checkable
 class StagingDriver(Protocol):
     """Capability.STAGING_LABELS only (AWS)."""
 

@@ -27,10 +27,14 @@ class Capability(Flag):
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """Limits checked before a call: a full-match name pattern, the largest value in bytes, whether empty is allowed."""
+    """Limits checked before a call: a full-match name pattern, the largest value in bytes, whether empty is allowed.
+
+    ``recovery_days`` is what the caller may choose between delete and gone; None where the vault has no such window.
+    """
 
     name_pattern: re.Pattern[str]
     name_rule: str
     max_value_bytes: int
     allows_empty: bool = False
     max_tags: int = 0
+    recovery_days: range | None = None

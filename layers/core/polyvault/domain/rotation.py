@@ -38,7 +38,10 @@ class RotationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a secret's JSON says about a login. Keys that we do not know stay in ``document`` and are kept."""
+    """What a secret's JSON says about a login. Keys that we do not know stay in ``document`` and are kept.
+
+    ``strategy`` is what the secret asks for, ``owner_role`` the name it wants for the role that alternating users share.
+    """
 
     engine: str
     host: str
@@ -48,12 +51,28 @@ class Credential:
     dbname: str | None = None
     tls: bool = True
     admin_secret_arn: str | None = None
+    strategy: Strategy | None = None
+    owner_role: str | None = None
     document: SecretValue = field(default_factory=lambda: SecretValue("{}"))
 
     @property
     def endpoint(self) -> Mapping[str, str | int | None]:
-        """What must not differ between two versions of one secret."""
-        return {"engine": self.engine, "host": self.host, "port": self.port, "dbname": self.dbname}
+        """What must not differ between two versions of one secret, by the secret's own keys."""
+        return {
+            "engine": self.engine,
+            "host": self.host,
+            "port": self.port,
+            "dbname": self.dbname,
+            "ssl": self.tls,
+            "masterarn": self.admin_secret_arn,
+            "strategy": self.strategy,
+            "ownerRole": self.owner_role,
+        }
+
+    def differences(self, other: Credential) -> tuple[str, ...]:
+        """The keys in which the two point elsewhere."""
+        theirs = other.endpoint
+        return tuple(key for key, ours in self.endpoint.items() if ours != theirs[key])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +85,7 @@ class Access:
     identity: str
     acts_as: str
     privileges: frozenset[str]
+
+    def difference(self, other: Access) -> tuple[frozenset[str], frozenset[str]]:
+        """What ``other`` lacks of these privileges, and what it has beyond them."""
+        return self.privileges - other.privileges, other.privileges - self.privileges

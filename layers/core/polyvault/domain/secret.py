@@ -123,11 +123,15 @@ class SecretMetadata:
 
 @dataclass(frozen=True, slots=True)
 class SecretInfo:
-    """One secret of a list, without value. ``current_version_id`` is None where the list does not show it."""
+    """One secret of a list, without value. ``current_version_id`` is None where the list does not show it.
+
+    ``native_schedule`` is the vault's own rotation schedule in its words, None when there is none.
+    """
 
     name: str
     metadata: SecretMetadata = SecretMetadata()
     current_version_id: str | None = None
+    native_schedule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
