@@ -1,0 +1,169 @@
+"""One emulated AWS for all tests of this folder, started as users start it, and clients for it."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from local.aws import runtime_dir
+from local.aws.settings import PROJECT
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+START_SECONDS = 30.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launch(directory: Path, **variables: str) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a launcher whose log is directory/aws.log; answer when it is healthy, fail with its log otherwise."""
+    port = free_port()
+    log = directory / "aws.log"
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "GATEWAY_PORT": str(port),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "POLYVAULT_LOCAL_RUNTIME_DIR": str(PROJECT / "build" / "lambda-runtime"),
+        "POLYVAULT_LOCAL_ROTATION_RETRY_SECONDS": "0.2",
+        "POLYVAULT_LOCAL_FAST_SCHEDULES": "1",
+        **variables,
+    }
+    with log.open("ab") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.aws"], cwd=PROJECT, env=environment, stdout=sink, stderr=sink
+        )
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if healthy(url):
+            return process, url
+        time.sleep(0.1)
+    process.kill()
+    pytest.fail(f"the launcher did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_ministack/health", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(5)
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a launcher of this session, with fast retries and fast schedules."""
+    runtime_dir.build(PROJECT / "build" / "lambda-runtime")
+    process, url = launch(tmp_path_factory.mktemp("aws"))
+    yield url
+    stop(process)
+
+
+def client(url: str, service: str, key: str = "test", secret: str = "test", **options: Any) -> Any:  # noqa: S107
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
+        **options,
+    )
+
+
+@pytest.fixture(scope="session")
+def aws(aws_endpoint: str) -> Callable[..., Any]:
+    """``aws("secretsmanager")``: a boto3 client of the account's root that never retries."""
+    clients: dict[str, Any] = {}
+
+    def of(service: str) -> Any:
+        if service not in clients:
+            clients[service] = client(aws_endpoint, service)
+        return clients[service]
+
+    return of
+
+
+def archive(**files: str) -> bytes:
+    """A zip of name=source: ``archive(app="...")`` holds app.py; ``__`` in a name stands for a folder."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name, source in files.items():
+            opened.writestr(f"{name.replace('__', '/')}.py", source)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def role(aws: Callable[..., Any]) -> str:
+    """The ARN of a role that may do everything, for functions whose permissions are not what is tested."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    made = aws("iam").create_role(
+        RoleName="all", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    aws("iam").put_role_policy(RoleName="all", PolicyName="all", PolicyDocument=json.dumps(everything))
+    return str(made["Role"]["Arn"])
+
+
+@pytest.fixture
+def deploy(aws: Callable[..., Any], role: str) -> Iterator[Callable[..., str]]:
+    """``deploy(source, **options)`` makes a function whose ``app.handler`` is in source and answers its ARN."""
+    names: list[str] = []
+
+    def make(source: str, **options: Any) -> str:
+        name = f"fn-{uuid.uuid4().hex[:8]}"
+        made = aws("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role=options.pop("Role", role),
+            Handler="app.handler",
+            Code={"ZipFile": archive(app=source)},
+            **{"Timeout": 10, **options},
+        )
+        names.append(name)
+        return str(made["FunctionArn"])
+
+    yield make
+    for name in names:
+        aws("lambda").delete_function(FunctionName=name)
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """The first true answer of condition; fails the test when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.05)
+    return pytest.fail(f"not within {seconds} s")
