@@ -9,7 +9,7 @@ from typing import Any
 from ministack.core.responses import json_response
 from ministack.services import secretsmanager as sm
 
-from local.aws.strict_answers import Data, Refusal, Response, Secret, alive, writable
+from local.aws.strict_answers import Data, Refusal, Response, alive, writable
 
 MAX_TAGS = 50
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]+")
@@ -123,13 +123,3 @@ def validate_resource_policy(data: Data) -> Response:
         errors.append({"CheckName": "SYNTAX", "ErrorMessage": refusal.message})
     answer: Response = json_response({"PolicyValidationPassed": not errors, "ValidationErrors": errors})
     return answer
-
-
-def described(secret: Secret, entry: Data) -> Data:
-    """An entry of DescribeSecret or ListSecrets as AWS sends it: fields without a value are left out."""
-    for name in ("KmsKeyId", "RotationLambdaARN", "RotationRules", "LastRotatedDate", "NextRotationDate"):
-        entry.setdefault(name, secret.get(name))
-    never_rotated = not secret.get("RotationLambdaARN") and not secret.get("RotationEnabled")
-    if never_rotated:
-        entry.pop("RotationEnabled", None)
-    return {name: value for name, value in entry.items() if value not in (None, "", [], {})}

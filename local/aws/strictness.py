@@ -26,26 +26,26 @@ _NEED_TOKEN = {
     "RotateSecret": "InvalidParameterException",
 }
 
-_describe = sm._describe_secret
-_list = sm._list_secrets
-_batch = sm._batch_get_secret_value
-_move_label = sm._update_secret_version_stage
-_serve = sm.handle_request
+_wrapped: dict[str, Callable[..., Any]] = {}
+"""What stood in the service when `install` came: MiniStack's own actions, or the rotation engine's."""
+
+
+def _with_values_only(entry: Data) -> Data:
+    """AWS leaves out what has no value: code that reads such a field must say so."""
+    return {name: value for name, value in entry.items() if value not in (None, "", [], {})}
 
 
 def _describe_secret(data: Data) -> Response:
-    secret = known(data)
-    status, headers, body = _describe(data)
-    return status, headers, json.dumps(strict_names.described(secret, json.loads(body))).encode()
+    known(data)
+    status, headers, body = _wrapped["_describe_secret"](data)
+    return status, headers, json.dumps(_with_values_only(json.loads(body))).encode()
 
 
 def _list_secrets(data: Data) -> Response:
-    status, headers, body = _list(data)
+    status, headers, body = _wrapped["_list_secrets"](data)
     answer = json.loads(body)
     if status == 200:
-        answer["SecretList"] = [
-            strict_names.described(sm._secrets[entry["Name"]], entry) for entry in answer["SecretList"]
-        ]
+        answer["SecretList"] = [_with_values_only(entry) for entry in answer["SecretList"]]
     return status, headers, json.dumps(answer).encode()
 
 
@@ -58,7 +58,7 @@ def _batch_get_secret_value(data: Data, access_key: str | None = None) -> Respon
     if wanted and data.get("MaxResults"):
         message = "MaxResults can only be used with Filters."
         return Refusal("InvalidParameterException", message).response()
-    status, headers, body = _batch(data, access_key)
+    status, headers, body = _wrapped["_batch_get_secret_value"](data, access_key)
     if wanted or status != 200:
         return status, headers, body
     return _page(data, json.loads(body))
@@ -95,7 +95,9 @@ def _update_secret_version_stage(data: Data) -> Response:
         )
     if target and label:
         strict_labels.check_room(secret["Versions"], [label])
-    answer: Response = _move_label(data)
+    answer: Response = _wrapped["_update_secret_version_stage"](data)
+    for version in secret["Versions"].values():
+        version["Stages"].sort()  # as AWS answers them
     return answer
 
 
@@ -152,7 +154,7 @@ async def _handle_request(
         pass  # MiniStack answers SerializationException
     except Refusal as refusal:
         return refusal.response()
-    answer: Response = await _serve(method, path, headers, body, query_params)
+    answer: Response = await _wrapped["handle_request"](method, path, headers, body, query_params)
     return answer
 
 
@@ -182,7 +184,9 @@ _ACTIONS: dict[str, Callable[[Data], Response]] = {
 
 
 def install() -> None:
-    """Replace MiniStack's actions; call once, before the server starts."""
+    """Replace the actions that stand; call once, after the rotation engine and before the server starts."""
+    for name in (*_ACTIONS, "_batch_get_secret_value", "handle_request"):
+        _wrapped[name] = getattr(sm, name)
     for name, action in _ACTIONS.items():
         setattr(sm, name, answering(action))
     sm._batch_get_secret_value = _batch_get_secret_value
