@@ -1,0 +1,171 @@
+"""Start, watch and stop the ordinary processes that the local cloud consists of."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+_POLL_SECONDS = 0.02
+
+# Children of this very process: they stay zombies until somebody waits for them.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class LocalCloudError(Exception):
+    """Something on this machine keeps the local cloud from running; the message is one line that says what to do."""
+
+
+class PortTakenError(LocalCloudError):
+    """A port that was asked for is in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that we started. ``identity`` tells it from a later one that got the same pid."""
+
+    name: str
+    pid: int
+    identity: str
+    log: str
+
+    @property
+    def alive(self) -> bool:
+        """True while the process that we started runs; False for a foreign one with its pid."""
+        child = _children.get(self.pid)
+        if child is not None and child.poll() is not None:
+            return False
+        return identity_of(self.pid) == self.identity
+
+    def stop(self, *, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> None:
+        """End the process and what it left in its session. Twice is once; a foreign process is never touched."""
+        if self.alive:
+            members = _session_members(self.pid)
+            _send(self.pid, with_signal)
+            if not self._ended_within(seconds):
+                _send(self.pid, signal.SIGKILL)
+                self._ended_within(seconds)
+            for pid, identity in members.items():
+                if identity_of(pid) == identity:
+                    _send(pid, signal.SIGKILL)
+        child = _children.pop(self.pid, None)
+        if child is not None:
+            child.wait()
+
+    def _ended_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.alive:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def last_log_line(self) -> str:
+        """The last line that it wrote, for a one-line error."""
+        lines = Path(self.log).read_text(errors="replace").strip().splitlines() if Path(self.log).exists() else []
+        return lines[-1].strip() if lines else "it wrote nothing"
+
+
+def spawn(name: str, command: list[str], *, log: Path, env: Mapping[str, str], cwd: Path | None = None) -> Process:
+    """Start ``command`` in a session of its own, with exactly ``env``, its output appended to ``log`` (mode 0600)."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        child = subprocess.Popen(  # noqa: S603 - our own commands, no shell
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=dict(env), cwd=cwd, start_new_session=True
+        )
+    except OSError as exc:
+        raise LocalCloudError(f"{name} cannot be started: {exc.strerror or exc}: {command[0]}") from exc
+    finally:
+        os.close(sink)
+    _children[child.pid] = child
+    return Process(name, child.pid, identity_of(child.pid) or "ended", str(log))
+
+
+def run(name: str, command: list[str], *, env: Mapping[str, str], cwd: Path | None = None, seconds: float = 60) -> str:
+    """Run a command to its end and answer its output; LocalCloudError with its last line when it fails."""
+    try:
+        done = subprocess.run(  # noqa: S603 - our own commands, no shell
+            command, env=dict(env), cwd=cwd, timeout=seconds, capture_output=True, text=True, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise LocalCloudError(f"{name} failed: {exc}") from exc
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
+        raise LocalCloudError(f"{name} failed: {lines[-1]}")
+    return done.stdout
+
+
+def wait_until_ready(process: Process, probe: Callable[[], None], *, seconds: float) -> None:
+    """Call ``probe`` until it returns without OSError; LocalCloudError when the process ends or time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return probe()
+        except OSError as exc:
+            if not process.alive:
+                last = process.last_log_line()
+                raise LocalCloudError(f"{process.name} ended while starting: {last} (log: {process.log})") from exc
+            if time.monotonic() > deadline:
+                late = f"{process.name} did not answer within {seconds:.0f} s: {exc} (log: {process.log})"
+                raise LocalCloudError(late) from exc
+            time.sleep(_POLL_SECONDS)
+
+
+def port_for(name: str, requested: int | None) -> int:
+    """``requested`` when it is free, PortTakenError when it is not; a port of the system's choice for None."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free for a server
+        try:
+            probe.bind((HOST, requested or 0))
+        except OSError as exc:
+            raise PortTakenError(f"port {requested} for {name} is taken: {exc.strerror or exc}") from exc
+        return int(probe.getsockname()[1])
+
+
+def identity_of(pid: int) -> str | None:
+    """What a pid's process is: boot and start time; None when there is no such process or only its remains."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not Path("/proc/self/stat").exists():
+        return _identity_by_ps(pid)
+    try:
+        # The command's name may hold blanks and brackets: count the fields after its closing bracket.
+        fields = stat.read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, start_ticks = fields[0], fields[19]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return None if state in "ZX" else f"{boot}/{start_ticks}"
+
+
+def _identity_by_ps(pid: int) -> str | None:
+    done = subprocess.run(  # noqa: S603
+        ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607 - where there is no /proc, POSIX has ps
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or None
+
+
+def _session_members(leader: int) -> dict[int, str]:
+    members = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            session = stat.read_text().rpartition(")")[2].split()[3]
+            pid = int(stat.parent.name)
+            if int(session) == leader and pid != leader and (identity := identity_of(pid)):
+                members[pid] = identity
+    return members
+
+
+def _send(pid: int, which: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself in between
+        os.kill(pid, which)
