@@ -15,6 +15,7 @@ import queue
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,7 @@ def environment(config: Config, code: Path, opt: Path | None, runtime_api: str) 
     """What the process of a function sees: Lambda's variables and the configured ones, nothing of the launcher's."""
     _, _, _, region, _, _, name, *_ = config["FunctionArn"].split(":")
     layers = [str(opt / "python" / "lib" / "python3.13" / "site-packages"), str(opt / "python")] if opt else []
-    logging = config.get("LoggingConfig") or {}
+    version, logging = config.get("Version", "$LATEST"), config.get("LoggingConfig") or {}
     configured = (config.get("Environment") or {}).get("Variables") or {}
     return {
         "AWS_ENDPOINT_URL": settings().endpoint_url,  # a function may name another
@@ -180,10 +181,10 @@ def environment(config: Config, code: Path, opt: Path | None, runtime_api: str) 
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{config['Runtime']}",
         "AWS_LAMBDA_FUNCTION_NAME": name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
-        "AWS_LAMBDA_FUNCTION_VERSION": config.get("Version", "$LATEST"),
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup") or f"/aws/lambda/{name}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[{config.get('Version', '$LATEST')}]{id(config):032x}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[{version}]{uuid.uuid4().hex}",
         "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
         **({"AWS_LAMBDA_LOG_LEVEL": logging["ApplicationLogLevel"]} if logging.get("ApplicationLogLevel") else {}),
         "AWS_LAMBDA_RUNTIME_API": runtime_api,

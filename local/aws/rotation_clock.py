@@ -14,7 +14,8 @@ from ministack.services import secretsmanager as service
 
 from local.aws import rotation_engine
 from local.aws.rotation_facts import next_window
-from local.aws.secret_versions import Secret, add_pending, unfinished
+from local.aws.secret_versions import add_pending, unfinished
+from local.aws.strict_answers import Secret
 
 log = logging.getLogger("rotation.clock")
 
@@ -54,7 +55,7 @@ def _run() -> None:
         time.sleep(TICK_SECONDS)
         try:
             tick()
-        except Exception:  # noqa: BLE001 - one bad secret must not stop the clock; it is logged whole
+        except Exception:  # one bad secret must not stop the clock
             log.exception("tick")
 
 

@@ -10,6 +10,7 @@ AWS's; ours start with an underscore:
 from __future__ import annotations
 
 import contextvars
+import json
 import logging
 import secrets
 import threading
@@ -18,19 +19,19 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.core.responses import error_response_json, json_response
+from ministack.core.responses import json_response
 from ministack.services import lambda_svc
 from ministack.services import secretsmanager as service
 
 from local.aws import invoke_permission, schedule
-from local.aws.secret_versions import Secret, add_pending, labelled, unfinished
+from local.aws.secret_versions import add_pending, labelled, unfinished
 from local.aws.settings import settings
+from local.aws.strict_answers import Data, Refusal, Response, Secret, answering, writable
 
 log = logging.getLogger("rotation")
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
-Response = tuple[int, dict[str, str], bytes]
 Listener = Callable[[str, Secret, dict[str, Any]], None]
 
 on_rotation_event: list[Listener] = []
@@ -38,6 +39,10 @@ on_rotation_event: list[Listener] = []
 TestRotationSucceeded or TestRotationFailed, the secret and details without values."""
 
 IN_PROGRESS = "A previous rotation isn't complete. That rotation will be reattempted."
+NOT_PERMITTED = (
+    "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to "
+    "the principal secretsmanager.amazonaws.com."
+)
 
 start_lock = threading.Lock()
 """Held while it is decided whether a rotation starts."""
@@ -48,57 +53,34 @@ class StepFailedError(Exception):
     """The function failed at a step; the message is its error class, never a value."""
 
 
-def rotate_secret(data: Mapping[str, Any]) -> Response:
+def rotate_secret(data: Data) -> Response:
     """RotateSecret: check, keep the configuration, label an empty AWSPENDING version, run the steps behind."""
-    refusal, secret = _refused(data)
-    if refusal:
-        return refusal
+    token = data.get("ClientRequestToken")
+    if token is not None and not 32 <= len(token) <= 64:
+        raise Refusal("InvalidParameterException", "ClientRequestToken must be 32 to 64 characters long.")
+    try:
+        schedule.parse(data.get("RotationRules") or {}, fast=settings().fast_schedules)
+    except schedule.ScheduleError as problem:
+        raise Refusal("InvalidParameterException", str(problem)) from problem
+    secret = writable(data)
     function_arn = data.get("RotationLambdaARN") or secret.get("RotationLambdaARN")
     if not function_arn:
-        return _error("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
+        message = "No Lambda rotation function ARN is associated with this secret."
+        raise Refusal("InvalidRequestException", message)
     if not invoke_permission.granted(function_arn, secret["ARN"]):
-        return _error(
-            "AccessDeniedException",
-            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants "
-            "access to the principal secretsmanager.amazonaws.com.",
-        )
+        raise Refusal("AccessDeniedException", NOT_PERMITTED)
     with start_lock:
         return _accept(secret, function_arn, data)
 
 
-def _refused(data: Mapping[str, Any]) -> tuple[Response | None, Secret]:
-    token = data.get("ClientRequestToken")
-    if token is not None and not 32 <= len(token) <= 64:
-        return _error("InvalidParameterException", "ClientRequestToken must be 32 to 64 characters long."), {}
-    try:
-        schedule.parse(data.get("RotationRules") or {}, fast=settings().fast_schedules)
-    except schedule.ScheduleError as problem:
-        return _error("InvalidParameterException", str(problem)), {}
-    return _found(data.get("SecretId"))
-
-
-def _found(secret_id: str | None) -> tuple[Response | None, Secret]:
-    """The secret, or why it cannot be operated on."""
-    _, secret = service._resolve(secret_id)
-    if not secret:
-        return _error("ResourceNotFoundException", "Secrets Manager can't find the specified secret."), {}
-    if secret.get("DeletedDate"):
-        message = "You can't perform this operation on the secret because it was marked for deletion."
-        return _error("InvalidRequestException", message), {}
-    if service._is_replica(secret):
-        replica: Response = service._replica_mutation_error()
-        return replica, {}
-    return None, secret
-
-
-def _accept(secret: Secret, function_arn: str, data: Mapping[str, Any]) -> Response:
+def _accept(secret: Secret, function_arn: str, data: Data) -> Response:
     token = data.get("ClientRequestToken") or str(uuid.uuid4())
     if token in secret["Versions"]:  # the same request again: it starts nothing
         return _answer(secret, token)
     if pending := unfinished(secret):
         if secret.get("RotationEnabled") and not is_running(secret):
             start(secret, pending)
-        return _error("InvalidRequestException", IN_PROGRESS)
+        raise Refusal("InvalidRequestException", IN_PROGRESS)
     secret["RotationLambdaARN"], secret["RotationEnabled"] = function_arn, True
     if data.get("RotationRules"):
         secret["RotationRules"] = dict(data["RotationRules"])
@@ -111,14 +93,11 @@ def _accept(secret: Secret, function_arn: str, data: Mapping[str, Any]) -> Respo
     return _answer(secret, token)
 
 
-def cancel_rotate_secret(data: Mapping[str, Any]) -> Response:
+def cancel_rotate_secret(data: Data) -> Response:
     """CancelRotateSecret: no more steps and no more schedule; the labels stay where they are."""
-    refusal, secret = _found(data.get("SecretId"))
-    if refusal:
-        return refusal
+    secret = writable(data)
     if not secret.get("RotationEnabled"):
-        message = "You can't cancel a rotation that isn't turned on."
-        return _error("InvalidRequestException", message)
+        raise Refusal("InvalidRequestException", "You can't cancel rotation of a secret that has it turned off.")
     with start_lock:
         secret["RotationEnabled"] = False
         return _answer(secret, secret.pop("_RotationToken", None))
@@ -243,11 +222,6 @@ def _answer(secret: Secret, version_id: str | None) -> Response:
     return answer
 
 
-def _error(code: str, message: str) -> Response:
-    answer: Response = error_response_json(code, message, 400)
-    return answer
-
-
 def _notify(name: str, secret: Secret, **details: Any) -> None:
     for listener in list(on_rotation_event):
         listener(name, secret, details)
@@ -265,12 +239,12 @@ _handle_request = service.handle_request
 async def handle_request(method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any) -> Response:
     """Secrets Manager's dispatcher, with CancelRotateSecret."""
     if headers.get("x-amz-target", "").endswith(".CancelRotateSecret"):
-        return cancel_rotate_secret(json.loads(body or b"{}"))
+        return answering(cancel_rotate_secret)(json.loads(body or b"{}"))
     answer: Response = await _handle_request(method, path, headers, body, query)
     return answer
 
 
 def install() -> None:
     """Put the engine in the place of MiniStack's stub."""
-    service._rotate_secret = rotate_secret
+    service._rotate_secret = answering(rotate_secret)
     service.handle_request = handle_request

@@ -1,4 +1,4 @@
-"""What Secrets Manager says about rotation when it is asked: dates, rules, and values that are not there yet."""
+"""What Secrets Manager says about rotation when it is asked: its dates and rules."""
 
 from __future__ import annotations
 
@@ -8,30 +8,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ministack.core.responses import error_response_json, json_response
+from ministack.core.responses import json_response
 from ministack.services import secretsmanager as service
 
 from local.aws import schedule
-from local.aws.secret_versions import Secret, has_value, labelled
+from local.aws.secret_versions import labelled
+from local.aws.strict_answers import Response, Secret
 
-Response = tuple[int, dict[str, str], bytes]
-
-_get_secret_value = service._get_secret_value
 _describe_secret = service._describe_secret
 _list_secrets = service._list_secrets
-
-
-def get_secret_value(data: Mapping[str, Any]) -> Response:
-    """GetSecretValue: a version without a value cannot be found."""
-    answer: Response = _get_secret_value(data)
-    body = json.loads(answer[2])
-    if answer[0] != 200 or has_value(body):
-        return answer
-    stage = data.get("VersionStage", "AWSCURRENT")
-    asked = f"VersionId: {body['VersionId']}" if data.get("VersionId") else f"staging label: {stage}"
-    message = f"Secrets Manager can't find the specified secret value for {asked}"
-    answer = error_response_json("ResourceNotFoundException", message, 400)
-    return answer
 
 
 def describe_secret(data: Mapping[str, Any]) -> Response:
@@ -87,6 +72,5 @@ def next_window(secret: Secret) -> schedule.Window | None:
 
 def install() -> None:
     """Answer reads with what the rotation engine knows."""
-    service._get_secret_value = get_secret_value
     service._describe_secret = describe_secret
     service._list_secrets = list_secrets

@@ -8,12 +8,7 @@ from typing import Any
 
 from ministack.services import secretsmanager as service
 
-Secret = dict[str, Any]
-
-
-def has_value(version: Mapping[str, Any]) -> bool:
-    """False for a version that carries a label and no value yet, as RotateSecret makes it."""
-    return version.get("SecretString") is not None or version.get("SecretBinary") is not None
+from local.aws.strict_answers import Secret
 
 
 def labelled(secret: Secret, label: str) -> str | None:
