@@ -27,6 +27,7 @@ PolyvaultError
     TargetMismatchError           host, port, user, engine or database differ between versions
     TargetRejectedCredentialError login refused: never retried
     TargetRefusedValueError       against its policy: never the same again
+    TargetPermissionError         the session may not do what the rotation needs
     TargetUnavailableError        network, DNS, time-out
     TargetTlsError                encryption refused or certificate wrong: never downgraded
     PostConditionError            the login works and is not the whole post-condition
@@ -35,6 +36,7 @@ PolyvaultError
   ReportError
   AccessPolicyDeniedError         MfaRequiredError is its leaf
   AuditWriteError                 writes fail closed
+  AuditReadError                  the audit log did not answer a query whole
 
 Retry and failover decide by class, never by text. No message holds a secret value.
 """
@@ -256,6 +258,12 @@ class TargetRefusedValueError(RotationError):
     code = "target-refused-value"
 
 
+class TargetPermissionError(RotationError):
+    """The login works and lacks a right that the rotation needs: a grant is missing, and retries do not help."""
+
+    code = "target-permission"
+
+
 class TargetUnavailableError(RotationError):
     """The target could not be reached in time: network, DNS, or a statement that waits on a lock."""
 
@@ -307,6 +315,19 @@ class MfaRequiredError(AccessPolicyDeniedError):
 
 
 class AuditWriteError(PolyvaultError):
-    """The audit event could not be made durable: the operation does not answer."""
+    """The audit event could not be made durable: the operation does not answer.
+
+    ``failed`` names the events of the call that are not known to be durable; empty means any of them may be.
+    """
 
     code = "audit-write"
+
+    def __init__(self, message: str, *, failed: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
+        self.failed = failed
+
+
+class AuditReadError(PolyvaultError):
+    """The audit log could not be read whole: never answered as "no events"."""
+
+    code = "audit-read"

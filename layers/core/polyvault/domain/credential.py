@@ -92,9 +92,7 @@ def _scan_object(text: str) -> dict[str, _Span]:
     if text[position : position + 1] == "}":
         return _end(text, position + 1, spans)
     while True:
-        key, position = _DECODER.raw_decode(text, position)
-        if not isinstance(key, str):
-            raise ValueError
+        key, position = _DECODER.raw_decode(text, _quote(text, position))
         if key in spans:
             raise InvalidInputError("secret", "names one key twice")
         start = _expect(text, position, ":")
@@ -117,6 +115,13 @@ def _expect(text: str, position: int, character: str) -> int:
     if text[position : position + 1] != character:
         raise ValueError
     return _skip_blank(text, position + 1)
+
+
+def _quote(text: str, position: int) -> int:
+    """The position, where a key must begin."""
+    if text[position : position + 1] != '"':
+        raise ValueError
+    return position
 
 
 def _end(text: str, position: int, spans: dict[str, _Span]) -> dict[str, _Span]:

@@ -40,7 +40,7 @@ class RotationRequest:
 class Credential:
     """What a secret's JSON says about a login. Keys that we do not know stay in ``document`` and are kept.
 
-    ``strategy`` is what the secret asks for, ``owner_role`` the name it wants for the role that alternating users share.
+    ``strategy`` is what the secret asks for, ``owner_role`` the role that it wants alternating users to share.
     """
 
     engine: str
