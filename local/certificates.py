@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from local.processes import write_private
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
 HOST_NAME = "localhost"
@@ -48,7 +49,7 @@ class CertificateAuthority:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _root(key)
         directory.mkdir(parents=True, exist_ok=True)
-        _write_private(key_path, _pem(key))
+        write_private(key_path, _pem(key))
         certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return cls(certificate, key, certificate_path)
 
@@ -63,7 +64,7 @@ class CertificateAuthority:
         certificate = self._leaf(common_name, key)
         directory.mkdir(parents=True, exist_ok=True)
         leaf = Leaf(directory / "server.pem", directory / "server-key.pem")
-        _write_private(leaf.key_path, _pem(key))
+        write_private(leaf.key_path, _pem(key))
         leaf.certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return leaf
 
@@ -136,9 +137,3 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)  # an older file may have another owner or mode
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
-        sink.write(content)

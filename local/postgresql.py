@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.certificates import CertificateAuthority, Leaf
-from local.processes import HOST, LocalCloudError, Process, port_for, run, spawn, wait_until_ready
+from local.processes import HOST, LocalCloudError, Process, port_for, run, spawn, wait_until_ready, write_private
 
 SUPERUSER = "postgres"
 _START_SECONDS = 30.0
@@ -152,11 +152,9 @@ def _reachable(path: Path) -> bool:
 
 def _password(directory: Path, account: _Account) -> str:
     path = directory / "superuser-password"
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as sink:
-            sink.write(secrets.token_urlsafe(24))
+    password = write_private(path, secrets.token_urlsafe(24).encode(), keep=True).decode()
     account.own(path)  # initdb reads it
-    return path.read_text()
+    return password
 
 
 def _data(directory: Path, account: _Account, programs: Path, env: dict[str, str]) -> Path:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -37,6 +39,10 @@ class Process:
     log: str
 
     @property
+    def _record(self) -> Path:
+        return Path(self.log).with_suffix(".pid")
+
+    @property
     def alive(self) -> bool:
         """True while the process that we started runs; False for a foreign one with its pid."""
         child = _children.get(self.pid)
@@ -45,19 +51,20 @@ class Process:
         return identity_of(self.pid) == self.identity
 
     def stop(self, *, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> None:
-        """End the process and what it left in its session. Twice is once; a foreign process is never touched."""
+        """End the process and what it started. Twice is once; a foreign process is never touched."""
         if self.alive:
-            members = _session_members(self.pid)
+            family = _descendants(self.pid)
             _send(self.pid, with_signal)
             if not self._ended_within(seconds):
                 _send(self.pid, signal.SIGKILL)
                 self._ended_within(seconds)
-            for pid, identity in members.items():
+            for pid, identity in family.items():
                 if identity_of(pid) == identity:
                     _send(pid, signal.SIGKILL)
         child = _children.pop(self.pid, None)
         if child is not None:
             child.wait()
+        self._record.unlink(missing_ok=True)
 
     def _ended_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -74,7 +81,10 @@ class Process:
 
 
 def spawn(name: str, command: list[str], *, log: Path, env: Mapping[str, str], cwd: Path | None = None) -> Process:
-    """Start ``command`` in a session of its own, with exactly ``env``, its output appended to ``log`` (mode 0600)."""
+    """Start ``command`` in a session of its own, with exactly ``env``, its output appended to ``log`` (mode 0600).
+
+    The pid is noted beside the log, so that `recorded` finds the process again.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
@@ -86,7 +96,19 @@ def spawn(name: str, command: list[str], *, log: Path, env: Mapping[str, str], c
     finally:
         os.close(sink)
     _children[child.pid] = child
-    return Process(name, child.pid, identity_of(child.pid) or "ended", str(log))
+    process = Process(name, child.pid, identity_of(child.pid) or "ended", str(log))
+    # Written before anything can go wrong: whoever starts processes may be killed before it notes them elsewhere.
+    log.with_suffix(".pid").write_text(json.dumps(asdict(process)))
+    return process
+
+
+def recorded(directory: Path) -> list[Process]:
+    """The processes whose logs are in ``directory`` and that nobody stopped: running, or ended by themselves."""
+    found = []
+    for record in sorted(directory.glob("*.pid")):
+        with contextlib.suppress(ValueError, TypeError):  # cut short by a full disk or a crash: names no process
+            found.append(Process(**json.loads(record.read_text())))
+    return found
 
 
 def run(name: str, command: list[str], *, env: Mapping[str, str], cwd: Path | None = None, seconds: float = 60) -> str:
@@ -130,6 +152,25 @@ def port_for(name: str, requested: int | None) -> int:
         return int(probe.getsockname()[1])
 
 
+def write_private(path: Path, content: bytes, *, keep: bool = False) -> bytes:
+    """Write a file for the owner alone (mode 0600) and answer what it holds; ``keep`` leaves an existing one alone."""
+    if keep and path.exists():
+        return path.read_bytes()
+    path.unlink(missing_ok=True)  # an older file may have another owner or mode
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
+        sink.write(content)
+    return content
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path`` among processes; waits for whoever holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def identity_of(pid: int) -> str | None:
     """What a pid's process is: boot and start time; None when there is no such process or only its remains."""
     stat = Path(f"/proc/{pid}/stat")
@@ -155,15 +196,21 @@ def _identity_by_ps(pid: int) -> str | None:
     return done.stdout.strip() or None
 
 
-def _session_members(leader: int) -> dict[int, str]:
-    members = {}
+def _descendants(ancestor: int) -> dict[int, str]:
+    """Children, theirs, and so on, with their identities: a function's process has a session of its own."""
+    children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            session = stat.read_text().rpartition(")")[2].split()[3]
-            pid = int(stat.parent.name)
-            if int(session) == leader and pid != leader and (identity := identity_of(pid)):
-                members[pid] = identity
-    return members
+        with contextlib.suppress(OSError):  # it ended while we looked
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found: dict[int, str] = {}
+    pending = [ancestor]
+    while pending:
+        for pid in children.get(pending.pop(), ()):
+            if identity := identity_of(pid):
+                found[pid] = identity
+                pending.append(pid)
+    return found
 
 
 def _send(pid: int, which: signal.Signals) -> None:

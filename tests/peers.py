@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local import cloud as local_cloud
 from local import openbao as openbao_server
 from local import postgresql as postgresql_server
 from local.certificates import CertificateAuthority
@@ -35,3 +36,11 @@ def openbao(
     server = openbao_server.start(tmp_path_factory.mktemp("openbao"), local_ca)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_cloud.Cloud]:
+    """Everything: about four seconds. Nothing is deployed on it; for the bundle ask for `site`."""
+    running = local_cloud.start(tmp_path_factory.mktemp("cloud"))
+    yield running
+    running.stop()

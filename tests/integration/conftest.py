@@ -1,5 +1,5 @@
 """The session's real servers; see tests/peers.py."""
 
-from tests.peers import local_ca, openbao, postgresql
+from tests.peers import cloud, local_ca, openbao, postgresql
 
-__all__ = ["local_ca", "openbao", "postgresql"]
+__all__ = ["cloud", "local_ca", "openbao", "postgresql"]
