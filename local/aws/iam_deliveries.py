@@ -8,7 +8,7 @@ An undeliverable event is dropped with a warning in the log; a target's dead-let
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ministack.core import iam_evaluator
@@ -19,34 +19,35 @@ log = logging.getLogger(__name__)
 
 SERVICE = "events.amazonaws.com"
 
+# Kinds of target with a policy of their own: the action of a delivery and where the policy is.
+_PROTECTED: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "sqs": ("sqs:SendMessage", sqs.queue_policy_for_arn),
+    "sns": ("sns:Publish", sns.topic_policy_for_arn),
+    "lambda": ("lambda:InvokeFunction", lambda_svc.function_policy_for_arn),
+}
 
-def _function_allows(function_arn: str, rule_arn: str, account: str) -> bool:
-    found = lambda_svc.function_policy_for_arn(function_arn)
+
+def allows(target_arn: str, rule_arn: str, account: str) -> bool:
+    """Whether the target lets this rule deliver. Kinds of target without a resource policy are not checked."""
+    kind = target_arn.split(":")[2] if target_arn.count(":") >= 5 else ""
+    if kind not in _PROTECTED:
+        return True
+    action, policy_of = _PROTECTED[kind]
+    found = policy_of(target_arn)
     if found is None:
         return False
+    # The caller is the service, not a principal of the account: a grant to the account does not let it in.
     asked = iam_evaluator.EvalContext(
         principal_arn="*",
         principal_type="Service",
         principal_account="",
-        action="lambda:InvokeFunction",
-        resource_arn=function_arn,
+        action=action,
+        resource_arn=target_arn,
         region=get_region(),
         service_context={"aws:sourcearn": rule_arn, "aws:sourceaccount": account},
     )
     decision = iam_evaluator.evaluate_resource_policy(found[0], asked, service=SERVICE).decision
     return bool(decision == "Allow")
-
-
-def allows(target_arn: str, rule_arn: str, account: str) -> bool:
-    """Whether the target lets this rule deliver. Kinds of target without a resource policy are not checked."""
-    service = target_arn.split(":")[2] if target_arn.count(":") >= 5 else ""
-    if service == "sqs":
-        return bool(sqs.queue_policy_allows(target_arn, SERVICE, rule_arn, account))
-    if service == "sns":
-        return bool(sns.topic_policy_allows(target_arn, SERVICE, rule_arn, account))
-    if service == "lambda":
-        return _function_allows(target_arn, rule_arn, account)
-    return True
 
 
 _deliver = eventbridge._invoke_target

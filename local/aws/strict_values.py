@@ -191,13 +191,19 @@ def get_secret_value(data: Data) -> Response:
         "ARN": secret["ARN"],
         "Name": secret["Name"],
         "VersionId": version_id,
-        "VersionStages": sorted(version["Stages"]) or None,
+        "VersionStages": _labels_seen(version, data) or None,
         "CreatedDate": version["CreatedDate"],
         "SecretString": version.get("SecretString"),
         "SecretBinary": _base64(version.get("SecretBinary")),
     }
     response: Response = json_response({name: value for name, value in answer.items() if value is not None})
     return response
+
+
+def _labels_seen(version: Version, data: Data) -> list[str]:
+    """The version's labels; a reader who is behind still sees AWSCURRENT where it was."""
+    behind = not data.get("VersionId") and data.get("VersionStage", CURRENT) not in version["Stages"]
+    return [CURRENT] if behind else sorted(version["Stages"])
 
 
 def _wanted(secret: Secret, version_id: str | None, label: str | None) -> str:
