@@ -30,6 +30,7 @@ PolyvaultError
     TargetPermissionError         the session may not do what the rotation needs
     TargetUnavailableError        network, DNS, time-out
     TargetTlsError                encryption refused or certificate wrong: never downgraded
+    TargetDriftError              the target holds none of the secret's passwords
     PostConditionError            the login works and is not the whole post-condition
     DeadlineExceededError         too little time left for the next irreversible act
   SyncConflictError
@@ -275,6 +276,12 @@ class TargetTlsError(RotationError):
     """TLS failed: fail closed, never plaintext unless the secret says ``ssl: false``."""
 
     code = "target-tls"
+
+
+class TargetDriftError(RotationError):
+    """The target holds neither the current, the pending nor the previous password: a person must reconcile them."""
+
+    code = "target-drift"
 
 
 class PostConditionError(RotationError):

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from polyvault.domain.audit import AuditEvent, AuditPage
 from polyvault.domain.capability import Capability, StoreLimits
+from polyvault.domain.password import PasswordProfile
 from polyvault.domain.rotation import Access, Credential, Strategy
 from polyvault.domain.secret import (
     RawVersion,
@@ -82,9 +83,7 @@ class StagingDriver(Protocol):
         label: StagingLabel,
         rotation_token: SecretValue | None,
     ) -> RawVersion: ...
-    def move_label(
-        self, name: str, label: StagingLabel, *, to: str | None, expect_at: str | None
-    ) -> None: ...
+    def move_label(self, name: str, label: StagingLabel, *, to: str | None, expect_at: str | None) -> None: ...
     def request_rotation(self, name: str, *, client_request_token: str) -> str: ...
 
 
@@ -97,8 +96,30 @@ class Target(Protocol):
 
     engine: ClassVar[str]
     strategies: ClassVar[frozenset[Strategy]]
+    password_profile: ClassVar[PasswordProfile]
 
     def login(self, credential: Credential, *, deadline: float) -> Access: ...
+    def installed_version(self, credential: Credential, version_ids: Sequence[str], *, deadline: float) -> str | None:
+        """Which version's password the user has, None when it is none of them or cannot be seen. Never a login."""
+
+
+@runtime_checkable
+class InPlaceTarget(Target, Protocol):
+    """Strategy.SINGLE_USER: a user changes its own password, in a session of ``session_as``."""
+
+    def set_password(self, session_as: Credential, new: Credential, *, version_id: str, deadline: float) -> None: ...
+
+
+@runtime_checkable
+class AlternatingTarget(Target, Protocol):
+    """Strategy.ALTERNATING_USERS: two users with one set of rights."""
+
+    def next_username(self, username: str) -> str: ...
+    def ensure_twin(
+        self, admin: Credential, current: Credential, new: Credential, *, version_id: str, deadline: float
+    ) -> None: ...
+    def compare(self, credential: Credential, username: str, *, deadline: float) -> tuple[Access, Access]:
+        """Log in; answer what this login and the named user may do, read at one moment."""
 
 
 class AuditLog(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from polyvault.domain.rotation import Credential, Strategy
@@ -79,11 +80,10 @@ def render_credential(credential: Credential, *, username: str, password: Secret
 
 def _spans(text: str) -> dict[str, _Span]:
     """Where each value of the top-level object stands: start, end and the parsed value."""
-    try:
+    with suppress(ValueError, RecursionError):
         return _scan_object(text)
-    except (ValueError, RecursionError):
-        # json's own error carries the whole document, so it does not travel further.
-        raise InvalidInputError("secret", "is not a JSON object") from None
+    # Outside of `except`: json's own error carries the whole document, and would stay reachable as our context.
+    raise InvalidInputError("secret", "is not a JSON object")
 
 
 def _scan_object(text: str) -> dict[str, _Span]:
@@ -179,7 +179,6 @@ class _Fields:
         value = self.optional_text(key)
         if value is None:
             return None
-        try:
-            return Strategy(value)
-        except ValueError:
-            raise self._refuse(key, f"must be one of {', '.join(Strategy)}") from None
+        if value not in set(Strategy):
+            raise self._refuse(key, f"must be one of {', '.join(Strategy)}")
+        return Strategy(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +35,25 @@ class Session:
 
     def rows(self, statement: Statement, parameters: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """Run a query and answer its rows."""
-        try:
-            return self._connection.execute(statement, parameters).fetchall()
-        except psycopg.Error as error:
-            raise statement_failure(error, "read its catalog") from None
+        return self._tell(lambda: self._connection.execute(statement, parameters).fetchall(), "read its catalog")
 
     def run(self, statement: Statement, act: str) -> None:
         """Run a statement that has no rows; ``act`` says in an error what it was to do."""
-        try:
-            self._connection.execute(statement)
-        except psycopg.Error as error:
-            raise statement_failure(error, act) from None
+        self._tell(lambda: self._connection.execute(statement), act)
 
     def commit(self) -> None:
         """Keep the transaction; raises DeadlineExceededError, and keeps nothing, when the time is nearly up."""
         self._deadline.require(_COMMIT_SECONDS, "commit on the target", now=self._clock.monotonic())
+        self._tell(self._connection.commit, "commit")
+
+    @staticmethod
+    def _tell[T](call: Callable[[], T], act: str) -> T:
         try:
-            self._connection.commit()
+            return call()
         except psycopg.Error as error:
-            raise statement_failure(error, "commit") from None
+            failure = statement_failure(error, act)
+        # Outside of `except`: psycopg's error holds the connection, its password and what we sent.
+        raise failure
 
     def verifier(self, credential: Credential) -> str:
         """libpq's verifier, with SASLprep and a random salt, for passwords that are not ours."""
