@@ -1,11 +1,17 @@
+# ruff: noqa: S105 - names of events begin with "secret"
 """Audit events: what happened to which secret, by whom. Never a value."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from polyvault.errors import InvalidInputError
+
+MAX_EVENT_ID = 128
 
 
 class EventType(StrEnum):
@@ -79,6 +85,12 @@ class AuditEvent:
     error_code: str | None = None
     detail: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.occurred_at.tzinfo is None:
+            raise InvalidInputError("occurredAt", "has no time zone")
+        if not 0 < len(self.event_id) <= MAX_EVENT_ID:
+            raise InvalidInputError("eventId", f"is empty or longer than {MAX_EVENT_ID} characters")
+
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
@@ -86,3 +98,33 @@ class AuditPage:
 
     events: tuple[AuditEvent, ...]
     next_token: str | None = None
+
+
+_SECRET_ARN = re.compile(r"arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:(?P<name>.+?)(?:-[A-Za-z0-9]{6})?", re.DOTALL)
+_ASSUMED_ROLE_ARN = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.+")
+
+
+def secret_name(secret_id: str) -> str:
+    """The name under which a secret's events are found: of an AWS ARN, whole or partial, the name; else itself.
+
+    A partial ARN whose name itself ends in a hyphen and six letters or digits loses them: AWS cannot tell it either,
+    and advises against such names.
+    """
+    found = _SECRET_ARN.fullmatch(secret_id)
+    return found["name"] if found else secret_id
+
+
+def principal_id(arn: str) -> str:
+    """The id under which a principal's events are found: of an assumed role's session the role, else the ARN itself.
+
+    A session's ARN does not show the role's path; a role with a path is found by its own ARN only.
+    """
+    found = _ASSUMED_ROLE_ARN.fullmatch(arn)
+    return f"arn:{found['partition']}:iam::{found['account']}:role/{found['role']}" if found else arn
+
+
+def printable(text: str, *, limit: int = 512) -> str:
+    """The text as one line that no terminal, log or page obeys: what cannot print is escaped; cut at ``limit``."""
+    cut = text[: limit + 1]
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
