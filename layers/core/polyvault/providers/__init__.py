@@ -11,16 +11,15 @@ from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 
+from polyvault.contracts.answers import IncompleteAnswer
 from polyvault.domain.secret import SecretValue
 from polyvault.errors import ConfigurationError, MissingLayerError, UnknownProviderError
 from polyvault.ports import Clock, StoreDriver
 
+__all__ = ["CredentialSource", "IncompleteAnswer", "available", "load", "open_driver", "required"]
+
 type CredentialSource = Callable[[], SecretValue]
 """Fetches the store's own credential when the driver logs in, so that a rotated one is picked up."""
-
-
-class IncompleteAnswer(Exception):
-    """An answer without its required fields, or shorter than it said; holds field names only."""
 
 
 def available() -> tuple[str, ...]:

@@ -52,6 +52,10 @@ class SecretStore(StagingOperations):
         """The value and where it came from."""
         self._check_name(name)
         self._need(Capability.READ)
+        if version.version_id is not None:
+            self._need(Capability.VERSIONS)
+        if version.label is not None:
+            self._need(Capability.STAGING_LABELS)
         started = self._seam.clock.monotonic()
         raw = self._seam.run(
             EventType.SECRET_READ, "get", name, lambda: self._seam.driver.get(name, version), version_of
