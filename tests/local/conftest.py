@@ -18,7 +18,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from local.aws import runtime_dir
 from local.aws.settings import PROJECT
@@ -113,6 +116,15 @@ def aws(aws_endpoint: str) -> Callable[..., Any]:
         return clients[service]
 
     return of
+
+
+def signed_request(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+    """The decoded answer of an API with IAM authorisation, called as the account's root."""
+    request = AWSRequest(method=method, url=url, data=body, headers=headers or {})
+    SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)
+    sent = urllib.request.Request(url, body, dict(request.headers.items()), method=method)  # noqa: S310 - http, ours
+    with urllib.request.urlopen(sent) as answer:  # noqa: S310
+        return json.loads(answer.read())
 
 
 # Functions of these tests have no layer, so no boto3: this calls AWS JSON services with the role's credentials.
