@@ -198,7 +198,7 @@ def _show(console: Console, figures: Figures, seconds: float) -> None:
     ):  # fmt: skip
         table.add_row(name.replace("_", " "), str(figures[name]))
     console.print(table)
-    console.print("Look around: [bold]eval \"$(make -s env)\"[/], then aws, psql or bao. Stop: [bold]make down[/].")
+    console.print('Look around: [bold]eval "$(make -s env)"[/], then aws, psql or bao. Stop: [bold]make down[/].')
 
 
 if __name__ == "__main__":

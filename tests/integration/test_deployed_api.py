@@ -23,9 +23,9 @@ def test_health_shows_each_vault_with_its_latency(site: Site) -> None:
 def test_secrets_are_listed_by_name_and_without_values(site: Site) -> None:
     answer = site.api.get("/secrets")
     assert SECRET in {secret["name"] for secret in answer["secrets"]}
-    password = scenario.database.parse(
-        site.aws("secretsmanager").get_secret_value(SecretId=SECRET)["SecretString"]
-    )["password"]
+    password = scenario.database.parse(site.aws("secretsmanager").get_secret_value(SecretId=SECRET)["SecretString"])[
+        "password"
+    ]
     assert password not in str(answer)
 
 
@@ -40,9 +40,7 @@ def test_a_rotation_asked_for_through_the_api_happens_and_names_its_caller(site:
     accepted = site.api.post("/rotations", {"secret": SECRET})
     token = accepted["clientRequestToken"]
     secrets_manager = site.aws("secretsmanager")
-    scenario.wait_until(
-        "the rotation", lambda: scenario.is_settled(secrets_manager, SECRET, current=token), seconds=60
-    )
+    scenario.wait_until("the rotation", lambda: scenario.is_settled(secrets_manager, SECRET, current=token), seconds=60)
     requested = [event for event in scenario.audit_events(site) if event["eventType"] == "rotation.requested"]
     assert any(event["actor"]["id"].startswith("arn:aws:") for event in requested)
 

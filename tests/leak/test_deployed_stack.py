@@ -88,9 +88,7 @@ def planted(site: Site) -> Planted:
     for path in ("/health", "/secrets", f"/secrets/{SECRET.replace('/', '%2F')}/versions"):
         planted.answered(path, site.api.get(path))
     planted.answered("report", scenario.report(site, site.logs / "leak-report"))
-    scenario.wait_until(
-        "the audit trail", lambda: scenario.audit_events(site, SECRET) or None, seconds=60
-    )
+    scenario.wait_until("the audit trail", lambda: scenario.audit_events(site, SECRET) or None, seconds=60)
     planted.answered("/audit/events", scenario.audit_events(site, SECRET))
     return planted
 

@@ -22,14 +22,24 @@ def _optional(name: str) -> str | None:
     return os.environ.get(name) or None  # noqa: TID251 - this module is the door
 
 
+def _whole_number(name: str, *, default: int) -> int:
+    text = _optional(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise ConfigurationError(f"the environment variable {name} is no positive whole number")
+    return int(text)
+
+
 @dataclass(frozen=True, slots=True)
 class CommonSettings:
-    """What each function knows. ``principal`` is the function's own ARN once the context is known, else its name."""
+    """What each function knows of the deployment and of itself."""
 
     environment: str
     function_name: str
     stores_parameter: str | None
     audit_table: str
+    audit_retention_days: int
     alerts_topic_arn: str | None
 
 
@@ -83,6 +93,7 @@ def common() -> CommonSettings:
         function_name=_required("AWS_LAMBDA_FUNCTION_NAME"),
         stores_parameter=_optional("POLYVAULT_STORES_PARAMETER"),
         audit_table=_required("POLYVAULT_AUDIT_TABLE"),
+        audit_retention_days=_whole_number("POLYVAULT_AUDIT_RETENTION_DAYS", default=400),
         alerts_topic_arn=_optional("POLYVAULT_ALERTS_TOPIC_ARN"),
     )
 
@@ -94,9 +105,7 @@ def rotation() -> RotationSettings:
 
 def queues() -> QueueSettings:
     """Settings of functions/scheduler and functions/rotation_worker."""
-    return QueueSettings(
-        common(), _optional("POLYVAULT_ROTATION_QUEUE_URL"), _optional("POLYVAULT_SYNC_QUEUE_URL")
-    )
+    return QueueSettings(common(), _optional("POLYVAULT_ROTATION_QUEUE_URL"), _optional("POLYVAULT_SYNC_QUEUE_URL"))
 
 
 def sync() -> SyncSettings:
