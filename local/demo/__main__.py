@@ -1,4 +1,4 @@
-"""Run the demo: `make demo`. Exit status 0 when every stage showed what it must, else 1 with the stage and the cause."""
+"""Run the demo: `make demo`. Exit status 0 when each stage showed what it must, else 1 with the stage and the cause."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Demo:
         return {"vaults_healthy": len(stores)}
 
     def start_client(self, say: Say) -> Figures:
-        env = {**os.environ, **self.deployed.cloud.env()}
+        env = {**os.environ, **self.deployed.cloud.env()}  # noqa: TID251 - a developer's shell after `make env`
         log = (OUTPUT / "client.log").open("wb")
         self._counts_path().unlink(missing_ok=True)
         self.client = subprocess.Popen(  # noqa: S603 - our own module
@@ -121,7 +121,7 @@ class Demo:
 
         def trail() -> list[dict[str, Any]] | None:
             events = scenario.audit_events(site)
-            whole = all(len(scenario.steps_of(events, version)) == 4 for version in self.versions)  # noqa: PLR2004
+            whole = all(len(scenario.steps_of(events, version)) == 4 for version in self.versions)
             ingested = any(event["source"] != "polyvault" for event in events)
             return events if whole and ingested else None
 

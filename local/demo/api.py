@@ -1,4 +1,4 @@
-"""A caller of the bundle's REST API: requests signed with Signature Version 4, as API Gateway's IAM authorisation asks."""
+"""A caller of the bundle's REST API: requests signed with Signature Version 4, as IAM authorisation asks."""
 
 from __future__ import annotations
 

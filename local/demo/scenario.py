@@ -87,7 +87,7 @@ def wait_until[T](what: str, probe: Callable[[], T | None], *, seconds: float) -
 
 
 def configure_stores(cloud: Cloud) -> str:
-    """Write the stores document, the credential of the second vault and the database's CA; answers the credential's ARN.
+    """Write the stores document, the second vault's credential and the database's CA; answers the credential's ARN.
 
     The document names credentials by ARN; the AppRole secret id itself lives in Secrets Manager.
     """

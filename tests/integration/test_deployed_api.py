@@ -117,5 +117,5 @@ def test_a_bad_rotation_request_is_refused(site: Site, body: dict[str, str], sta
 
 
 def test_an_unknown_path_is_not_found(site: Site) -> None:
-    with pytest.raises(ApiError, match="404|403"):
+    with pytest.raises(ApiError, match=r"404|403"):
         site.api.get("/no/such/path")

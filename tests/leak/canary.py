@@ -14,7 +14,7 @@ WINDOW = 8
 
 
 def forms(value: str) -> frozenset[bytes]:
-    """The value raw, JSON-escaped, URL-quoted, reversed, in hex and base64 (each alignment), and each 8-character window."""
+    """The value raw, JSON-escaped, URL-quoted, reversed, in hex and base64, and each 8-character window of it."""
     raw = value.encode()
     whole = {
         raw,
