@@ -19,7 +19,7 @@ STATE = Path(__file__).resolve().parent.parent / ".local"
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0: done, or all is well. 1: one line on stderr says why not."""
     asked = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what was started is stopped on the way out
+    signal.signal(signal.SIGTERM, _leave)
     try:
         return int(asked.command(asked))
     except LocalCloudError as error:
@@ -29,6 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("local: interrupted, nothing was left running", file=sys.stderr)
     return 1
+
+
+def _leave(*_: object) -> None:
+    """As Ctrl-C: what was started is stopped on the way out, and a second signal does not cut that short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,8 @@ def start(
     All or nothing: LocalCloudError, one line, leaves no process behind. A peer without a wish in ``ports`` gets the
     port that it had the last time, when that is free. ``python``: the interpreter that functions run on.
     """
+    if not Path("/proc/self/stat").exists():
+        raise LocalCloudError("the local cloud needs Linux: it tells its processes from others by /proc")
     wanted = ports or {}
     state_dir = state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -111,8 +113,12 @@ def start(
         program = interpreter.find(_environment(), wanted=python)
         shell.link_programs(state_dir, program)
         starters = _starters(state_dir, program, _choose_ports(state_dir, peers, wanted))
-        cloud = Cloud(state_dir, _start_all(state_dir, {name: starters[name] for name in peers}))
-        _remember(cloud)
+        try:
+            cloud = Cloud(state_dir, _start_all(state_dir, {name: starters[name] for name in peers}))
+            _remember(cloud)
+        except BaseException:  # an interrupt as well: nothing may stay
+            _stop_recorded(state_dir)
+            raise
         return cloud
 
 
@@ -182,18 +188,17 @@ def _starters(state_dir: Path, program: Path, ports: Mapping[str, int | None]) -
 
 
 def _start_all(state_dir: Path, starters: Mapping[str, Callable[[], Peer]]) -> dict[str, Peer]:
+    futures: dict[str, Future[Peer]] = {}
     with ThreadPoolExecutor(max_workers=len(starters) or 1) as pool:
-        futures = {name: pool.submit(starter) for name, starter in starters.items()}
         try:
+            futures |= {name: pool.submit(starter) for name, starter in starters.items()}
             done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
-            failed = [future for future in done if future.exception()]
-            if failed:
-                failed[0].result()
+            for failed in (future for future in done if future.exception()):
+                failed.result()
             return {name: future.result() for name, future in futures.items()}
-        except BaseException:  # an interrupt as well: nothing may stay
+        except BaseException:  # the others wait for their servers to answer, or are about to start one
             while wait(futures.values(), timeout=_SETTLE_SECONDS).not_done:
                 _stop_recorded(state_dir)
-            _stop_recorded(state_dir)
             raise
 
 

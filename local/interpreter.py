@@ -23,6 +23,8 @@ def find(env: Mapping[str, str], *, wanted: str | None = None, ours: str | None 
     for candidate in [wanted] if wanted else _candidates(env, ours):
         if found := _base_program(candidate, env):
             return found
+    if wanted:
+        raise LocalCloudError(f"functions need {NAME}, and {wanted} is none that runs")
     raise LocalCloudError(
         f"functions need {NAME} and none was found on PATH, in pyenv's folder or with uv: install one"
     )

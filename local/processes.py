@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -19,6 +18,16 @@ _POLL_SECONDS = 0.02
 
 # Children of this very process: they stay zombies until somebody waits for them.
 _children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+# A child notes itself before it becomes the program: we may be killed right after we made it.
+_RECORD_AND_BECOME = """\
+read -r boot < /proc/sys/kernel/random/boot_id
+read -r stat < /proc/$$/stat
+printf '%s\\n' "$0" "$boot" "$stat" > "$1"
+shift
+exec "$@"
+"""
 
 
 class LocalCloudError(Exception):
@@ -47,7 +56,7 @@ class Process:
         """True while the process that we started runs; False for a foreign one with its pid."""
         child = _children.get(self.pid)
         if child is not None and child.poll() is not None:
-            return False
+            del _children[self.pid]
         return identity_of(self.pid) == self.identity
 
     def stop(self, *, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> None:
@@ -61,9 +70,6 @@ class Process:
             for pid, identity in family.items():
                 if identity_of(pid) == identity:
                     _send(pid, signal.SIGKILL)
-        child = _children.pop(self.pid, None)
-        if child is not None:
-            child.wait()
         self._record.unlink(missing_ok=True)
 
     def _ended_within(self, seconds: float) -> bool:
@@ -89,25 +95,30 @@ def spawn(name: str, command: list[str], *, log: Path, env: Mapping[str, str], c
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         child = subprocess.Popen(  # noqa: S603 - our own commands, no shell
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=dict(env), cwd=cwd, start_new_session=True
+            ["/bin/sh", "-c", _RECORD_AND_BECOME, name, str(log.with_suffix(".pid")), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
         )
     except OSError as exc:
         raise LocalCloudError(f"{name} cannot be started: {exc.strerror or exc}: {command[0]}") from exc
     finally:
         os.close(sink)
     _children[child.pid] = child
-    process = Process(name, child.pid, identity_of(child.pid) or "ended", str(log))
-    # Written before anything can go wrong: whoever starts processes may be killed before it notes them elsewhere.
-    log.with_suffix(".pid").write_text(json.dumps(asdict(process)))
-    return process
+    return Process(name, child.pid, identity_of(child.pid) or "ended", str(log))
 
 
 def recorded(directory: Path) -> list[Process]:
     """The processes whose logs are in ``directory`` and that nobody stopped: running, or ended by themselves."""
     found = []
     for record in sorted(directory.glob("*.pid")):
-        with contextlib.suppress(ValueError, TypeError):  # cut short by a full disk or a crash: names no process
-            found.append(Process(**json.loads(record.read_text())))
+        with contextlib.suppress(ValueError, IndexError):  # cut short by a full disk: names no process
+            name, boot, stat = record.read_text().splitlines()
+            identity = _identity(boot, stat)
+            found.append(Process(name, int(stat.split()[0]), identity, str(record.with_suffix(".log"))))
     return found
 
 
@@ -173,27 +184,21 @@ def locked(path: Path) -> Iterator[None]:
 
 def identity_of(pid: int) -> str | None:
     """What a pid's process is: boot and start time; None when there is no such process or only its remains."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not Path("/proc/self/stat").exists():
-        return _identity_by_ps(pid)
     try:
-        # The command's name may hold blanks and brackets: count the fields after its closing bracket.
-        fields = stat.read_text().rpartition(")")[2].split()
+        stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    state, start_ticks = fields[0], fields[19]
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return None if state in "ZX" else f"{boot}/{start_ticks}"
+    return None if _fields(stat)[0] in "ZX" else _identity(boot, stat)
 
 
-def _identity_by_ps(pid: int) -> str | None:
-    done = subprocess.run(  # noqa: S603
-        ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607 - where there is no /proc, POSIX has ps
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or None
+def _identity(boot: str, stat: str) -> str:
+    return f"{boot}/{_fields(stat)[19]}"
+
+
+def _fields(stat: str) -> list[str]:
+    """The fields from the third on: the second, a program's name in brackets, may hold blanks and brackets."""
+    return stat.rpartition(")")[2].split()
 
 
 def _descendants(ancestor: int) -> dict[int, str]:
@@ -201,7 +206,7 @@ def _descendants(ancestor: int) -> dict[int, str]:
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it ended while we looked
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            parent = int(_fields(stat.read_text())[1])
             children.setdefault(parent, []).append(int(stat.parent.name))
     found: dict[int, str] = {}
     pending = [ancestor]

@@ -32,7 +32,7 @@ class Valkey:
 
     def probe(self) -> None:
         """Log in and ping; OSError when the server does not answer both."""
-        with socket.create_connection((self.host, self.port), timeout=5) as connection:
+        with socket.create_connection((self.host, self.port), timeout=2) as connection:
             connection.sendall(_command("AUTH", self.user, self.password) + _command("PING"))
             with connection.makefile("rb") as answers:
                 said = [answers.readline().rstrip(), answers.readline().rstrip()]
