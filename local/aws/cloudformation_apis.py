@@ -1,4 +1,4 @@
-"""AWS::ApiGatewayV2::Api with an inline OpenAPI body, and the access log of AWS::ApiGateway::Stage."""
+"""APIs with an inline OpenAPI body: HTTP routes, a REST API's ANY methods; and the access log of a REST stage."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _make_route(api_id: str, path: str, method: str, integration: Mapping[str, A
             },
         )
     )
-    verb = "ANY" if method.startswith("x-amazon-apigateway-any-method") else method.upper()
+    verb = "ANY" if method == ANY_METHOD else method.upper()
     route = "$default" if path == "/$default" else f"{verb} {path}"
     target = f"integrations/{made['integrationId']}"
     checked(apigateway._create_route(api_id, {"routeKey": route, "target": target}))
@@ -55,7 +55,19 @@ def _set_access_log(stage_name: str, properties: Properties) -> None:
     )
 
 
+ANY_METHOD = "x-amazon-apigateway-any-method"
+_import_operation = apigateway_v1._import_operation
+
+
+def _import_any(api_id: str, resource_id: str, method: str, operation: Any, *security: Any) -> None:
+    """One operation of a REST API's body, ANY among them."""
+    verb = "ANY" if method.lower() == ANY_METHOD else method
+    _import_operation(api_id, resource_id, verb, operation, *security)
+
+
 def install() -> None:
     """Complete the APIs that CloudFormation makes."""
+    apigateway_v1._OPENAPI_HTTP_METHODS = {*apigateway_v1._OPENAPI_HTTP_METHODS, ANY_METHOD}
+    apigateway_v1._import_operation = _import_any
     complete("AWS::ApiGatewayV2::Api", _make_routes)
     complete("AWS::ApiGateway::Stage", _set_access_log)

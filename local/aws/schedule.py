@@ -169,9 +169,9 @@ def _cron(text: str, duration: timedelta | None) -> Cron:
 
 
 def _checked_cron(cron: Cron) -> Cron:
-    starts = list(islice(cron.starts(datetime(2027, 12, 31, tzinfo=UTC)), 200))  # 2028 has a 29 February
+    starts = list(islice(cron.starts(datetime(2026, 12, 31, tzinfo=UTC)), 200))  # 2027 has no 29 February
     if not starts:
-        raise ScheduleError("cron() names no day.")
+        raise ScheduleError("cron() must name a day that every year has.")
     gap = min((later - earlier for earlier, later in pairwise(starts)), default=timedelta(days=366))
     if gap < SHORTEST_PERIOD:
         raise ScheduleError("A secret can be rotated every four hours at most.")

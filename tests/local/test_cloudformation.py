@@ -146,7 +146,7 @@ def test_a_rotation_schedule_is_made_changed_and_taken_off(
 
     assert described()["RotationRules"] == {"ScheduleExpression": "cron(0 3 1 * ? *)", "Duration": "2h"}
     assert (described()["NextRotationDate"].day, described()["RotationEnabled"]) == (1, True)
-    eventually(lambda: [["AWSCURRENT"]] == list(described()["VersionIdsToStages"].values()))
+    eventually(lambda: list(described()["VersionIdsToStages"].values()) == [["AWSCURRENT"]])
 
     made.update(rotated({"RotationRules": {"AutomaticallyAfterDays": 7}}))
     assert made.status() == "UPDATE_COMPLETE", made.reasons()
