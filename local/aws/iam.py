@@ -18,12 +18,12 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.core.responses import get_account_id
+from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import iam as iam_service
 from ministack.services import lambda_svc, sts
 
-from local.aws import iam_condition_keys, iam_deliveries
+from local.aws import iam_condition_keys, iam_deliveries, iam_functions, iam_keys
 
 Response = tuple[int, dict[str, str], bytes]
 
@@ -32,6 +32,11 @@ _JSON_SERVICES = frozenset({"secretsmanager", "kms", "dynamodb", "events", "stat
 
 caller_access_key: ContextVar[str | None] = ContextVar("caller_access_key", default=None)
 """The access key of the request being served, once its policies allowed it; None outside a request."""
+
+# The use of a key that denied the request, for the message: MiniStack would name the call that needed the key.
+_denied_key: ContextVar[tuple[str, str] | None] = ContextVar("denied_key", default=None)
+# Address and transport of the request; work that no request started comes from the service itself, over TLS.
+_request_origin: ContextVar[tuple[str, bool]] = ContextVar("request_origin", default=("127.0.0.1", True))
 
 _role_sessions: dict[tuple[str, str], dict[str, str]] = {}
 
@@ -73,12 +78,34 @@ def _execution_credentials(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def may(access_key: str, action: str, service: str, region: str, resource_arn: str, context: Mapping[str, Any]) -> bool:
-    """Whether the holder of this key may do this now, by all policies that apply."""
-    denied = iam_evaluator.enforce(access_key, action, service, region, resource_arn, dict(context))
-    return denied is None
+    """Whether the holder of this key may do this now, by all policies that apply, those of an encryption key too."""
+    return _decide(access_key, action, service, region, resource_arn, context) is None
+
+
+def role_may(role_arn: str, session_name: str, action: str, service: str, resource_arn: str) -> bool:
+    """Whether a session of this role may do this: for what a service does under a function's role."""
+    key = role_credentials(role_arn, session_name=session_name)["AWS_ACCESS_KEY_ID"]
+    return may(key, action, service, resource_arn.split(":")[3] or get_region(), resource_arn, {})
 
 
 _evaluate = iam_evaluator.enforce
+
+
+def _decide(
+    access_key: str, action: str, service: str, region: str, resource_arn: str, context: Mapping[str, Any]
+) -> Any:
+    """None when allowed. Condition keys of the resource are added; the use of its encryption key is part of it."""
+    known = {**iam_condition_keys.of_resource(service, resource_arn), **context}
+    denied = _evaluate(access_key, action, service, region, resource_arn, known)
+    if denied is not None or iam_evaluator.is_root_access_key(access_key):
+        return denied
+    use = iam_keys.of(action, resource_arn, region)
+    for key_action in use.actions if use else ():
+        denied = use and _evaluate(access_key, key_action, "kms", region, use.key_arn, use.context)
+        if use and denied is not None:
+            _denied_key.set((key_action, use.key_arn))
+            return denied
+    return None
 
 
 def _enforce(
@@ -89,12 +116,27 @@ def _enforce(
     resource_arn: str = "*",
     service_context: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Evaluate with the condition keys of the resource added; remember who was allowed."""
-    context = {**iam_condition_keys.of_resource(service, resource_arn), **(service_context or {})}
-    denied = _evaluate(access_key, iam_action, service, region, resource_arn, context)
+    """Decide about the request being served; remember who was allowed."""
+    _denied_key.set(None)
+    denied = _decide(access_key or "", iam_action, service, region, resource_arn, service_context or {})
     if denied is None:
         caller_access_key.set(access_key)
     return denied
+
+
+_extract_action = iam_actions.extract_iam_action
+# Batch calls are authorised as the single ones: IAM has no actions of their own for them.
+_AUTHORISED_AS = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sns:PublishBatch": "sns:Publish",
+}
+
+
+def _action(*request: Any) -> str | None:
+    found: str | None = _extract_action(*request)
+    return _AUTHORISED_AS.get(found or "", found)
 
 
 _request_tags = iam_actions.request_tag_context
@@ -109,6 +151,9 @@ _denial = iam_actions.access_denied_response
 
 def _access_denied(service: str, action: str, principal_arn: str, request_id: str, **about: Any) -> Response:
     """A denial with AWS's status, naming the resource, in the protocols whose clients read JSON."""
+    if (key_use := _denied_key.get()) and not about.get("error_code"):
+        action, about["resource_arn"] = key_use
+        about["message"] = iam_actions.identity_denial_message(action, principal_arn, key_use[1], False)
     if service not in _JSON_SERVICES or about.get("error_code"):
         answer: Response = _denial(service, action, principal_arn, request_id, **about)
         return answer
@@ -159,9 +204,12 @@ def install() -> None:
     app.AUTH = True
     app.pin_request_origin = _loopback_counts_as_tls
     app._authenticate_only = _deny_unknown_action
+    iam_evaluator._request_origin = _request_origin
     iam_evaluator.enforce = _enforce
+    iam_actions.extract_iam_action = _action
     iam_actions.request_tag_context = _request_context
     iam_actions.access_denied_response = _access_denied
     lambda_runtime.execution_credentials = _execution_credentials
     lambda_svc.execution_credentials = _execution_credentials
     iam_deliveries.install()
+    iam_functions.install(role_may)

@@ -1,7 +1,8 @@
 """EventBridge delivers only where the target's own resource policy lets it, as on AWS.
 
 A rule needs `sqs:SendMessage` on the queue, `lambda:InvokeFunction` on the function or `sns:Publish` on the topic,
-granted to events.amazonaws.com, usually with the rule's ARN as `aws:SourceArn`. MiniStack delivers regardless.
+granted to events.amazonaws.com, usually with the rule's ARN as `aws:SourceArn`; and where the target is encrypted with
+a customer key, the key's policy must let the service use it. MiniStack delivers regardless.
 An undeliverable event is dropped with a warning in the log; a target's dead-letter queue is not modelled.
 """
 
@@ -13,7 +14,9 @@ from typing import Any
 
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import eventbridge, lambda_svc, sns, sqs
+from ministack.services import eventbridge, kms, lambda_svc, sns, sqs
+
+from local.aws import iam_keys
 
 log = logging.getLogger(__name__)
 
@@ -33,21 +36,30 @@ def allows(target_arn: str, rule_arn: str, account: str) -> bool:
     if kind not in _PROTECTED:
         return True
     action, policy_of = _PROTECTED[kind]
-    found = policy_of(target_arn)
-    if found is None:
+    found, source = policy_of(target_arn), {"aws:SourceArn": rule_arn, "aws:SourceAccount": account}
+    if found is None or not _lets_in(found[0], action, target_arn, source):
         return False
-    # The caller is the service, not a principal of the account: a grant to the account does not let it in.
+    use = iam_keys.of(action, target_arn, get_region())
+    if use is None:
+        return True
+    policy, _ = kms.key_policy_for_arn(use.key_arn)
+    own = {name: value for name, value in use.context.items() if name != "kms:ViaService"}
+    return all(_lets_in(policy, key_action, use.key_arn, {**own, **source}) for key_action in use.actions)
+
+
+def _lets_in(policy: Any, action: str, resource_arn: str, context: Mapping[str, Any]) -> bool:
+    """Whether a resource's policy allows the service itself; a grant to the account does not let it in."""
     asked = iam_evaluator.EvalContext(
         principal_arn="*",
         principal_type="Service",
         principal_account="",
         action=action,
-        resource_arn=target_arn,
+        resource_arn=resource_arn,
         region=get_region(),
-        service_context={"aws:sourcearn": rule_arn, "aws:sourceaccount": account},
+        secure_transport=True,
+        service_context={name.lower(): value for name, value in context.items()},
     )
-    decision = iam_evaluator.evaluate_resource_policy(found[0], asked, service=SERVICE).decision
-    return bool(decision == "Allow")
+    return bool(iam_evaluator.evaluate_resource_policy(policy, asked, service=SERVICE).decision == "Allow")
 
 
 _deliver = eventbridge._invoke_target

@@ -25,6 +25,8 @@ from botocore.credentials import Credentials
 
 from local.aws import runtime_dir
 from local.aws.settings import PROJECT
+from tests.local import boto3_layer as sdk
+from tests.local.policies import Statement, document
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -205,6 +207,60 @@ def deploy(aws: Callable[..., Any], role: str) -> Iterator[Callable[..., str]]:
     yield make
     for name in names:
         aws("lambda").delete_function(FunctionName=name)
+
+
+@pytest.fixture(scope="session")
+def boto3_layer(aws: Callable[..., Any]) -> str:
+    """The ARN of a layer version with boto3."""
+    made = aws("lambda").publish_layer_version(LayerName="sdk", Content={"ZipFile": sdk.archive()})
+    return str(made["LayerVersionArn"])
+
+
+@pytest.fixture
+def role_of(aws: Callable[..., Any]) -> Callable[..., str]:
+    """``role_of(*statements)`` makes a role with this inline policy, for functions and for the account's root."""
+
+    def make(*statements: Statement) -> str:
+        name = f"role-{uuid.uuid4().hex[:8]}"
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com", "AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "sts:AssumeRole",
+        }
+        made = aws("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))
+        if statements:
+            aws("iam").put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document(*statements))
+        return str(made["Role"]["Arn"])
+
+    return make
+
+
+@pytest.fixture
+def as_role(aws: Callable[..., Any], aws_endpoint: str, role_of: Callable[..., str]) -> Callable[..., Any]:
+    """``as_role(*statements)("secretsmanager")``: a client under a new role with this policy."""
+
+    def make(*statements: Statement) -> Callable[[str], Any]:
+        session = aws("sts").assume_role(RoleArn=role_of(*statements), RoleSessionName="test")["Credentials"]
+        return lambda service: client(
+            aws_endpoint,
+            service,
+            session["AccessKeyId"],
+            session["SecretAccessKey"],
+            aws_session_token=session["SessionToken"],
+        )
+
+    return make
+
+
+@pytest.fixture
+def secret(aws: Callable[..., Any]) -> Callable[..., str]:
+    """``secret(**options)`` makes a secret with the value "one" and answers its ARN."""
+
+    def make(**options: Any) -> str:
+        made = aws("secretsmanager").create_secret(Name=f"iam/{uuid.uuid4()}", SecretString="one", **options)
+        return str(made["ARN"])
+
+    return make
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:

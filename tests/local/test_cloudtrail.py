@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.boto3_layer import archive as boto3_layer_archive
 from tests.local.conftest import ACCOUNT, REGION, client, eventually
 
 pytestmark = pytest.mark.cloud
@@ -261,13 +260,6 @@ def test_a_batch_leaves_a_read_for_each_secret(aws: Aws, listen: Any, secret: st
     assert [detail["eventName"] for detail in details] == ["BatchGetSecretValue", "GetSecretValue", "GetSecretValue"]
     assert details[1]["requestParameters"] == {"secretId": found["ARN"], "versionId": found["VersionId"]}
     assert details[2]["errorCode"] == "ResourceNotFoundException"
-
-
-@pytest.fixture(scope="session")
-def boto3_layer(aws: Aws) -> str:
-    """The ARN of a layer version with boto3."""
-    made = aws("lambda").publish_layer_version(LayerName="sdk", Content={"ZipFile": boto3_layer_archive()})
-    return str(made["LayerVersionArn"])
 
 
 @pytest.fixture

@@ -10,79 +10,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.boto3_layer import archive as boto3_layer_archive
 from tests.local.conftest import ACCOUNT, REGION, client, eventually
+from tests.local.policies import Statement, allow, denied, document
 
 pytestmark = pytest.mark.cloud
 
 Aws = Callable[..., Any]
-Statement = dict[str, Any]
 SECRETS = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
-
-
-def allow(*actions: str, on: str | list[str] = "*", when: Any = None) -> Statement:
-    statement: Statement = {"Effect": "Allow", "Action": list(actions), "Resource": on}
-    return statement | ({"Condition": when} if when else {})
-
-
-def document(*statements: Statement) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-@pytest.fixture
-def role_of(aws: Aws) -> Callable[..., str]:
-    """``role_of(*statements)`` makes a role with this inline policy, for functions and for the account's root."""
-
-    def make(*statements: Statement) -> str:
-        name = f"role-{uuid.uuid4().hex[:8]}"
-        trust = {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com", "AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-            "Action": "sts:AssumeRole",
-        }
-        made = aws("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))
-        if statements:
-            aws("iam").put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document(*statements))
-        return str(made["Role"]["Arn"])
-
-    return make
-
-
-@pytest.fixture
-def as_role(aws: Aws, aws_endpoint: str, role_of: Callable[..., str]) -> Callable[..., Aws]:
-    """``as_role(*statements)("secretsmanager")``: a client under a new role with this policy."""
-
-    def make(*statements: Statement) -> Aws:
-        session = aws("sts").assume_role(RoleArn=role_of(*statements), RoleSessionName="test")["Credentials"]
-        return lambda service: client(
-            aws_endpoint,
-            service,
-            session["AccessKeyId"],
-            session["SecretAccessKey"],
-            aws_session_token=session["SessionToken"],
-        )
-
-    return make
-
-
-@pytest.fixture
-def secret(aws: Aws) -> Callable[..., str]:
-    """``secret(**options)`` makes a secret with the value "one" and answers its ARN."""
-
-    def make(**options: Any) -> str:
-        made = aws("secretsmanager").create_secret(Name=f"iam/{uuid.uuid4()}", SecretString="one", **options)
-        return str(made["ARN"])
-
-    return make
-
-
-def denied(call: Callable[[], Any], status: int = 400) -> str:
-    with pytest.raises(ClientError) as caught:
-        call()
-    error = caught.value.response["Error"]
-    assert error["Code"] in {"AccessDeniedException", "AccessDenied"}
-    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
-    return str(error["Message"])
 
 
 def test_a_role_may_do_what_its_policy_says_and_nothing_else(as_role: Any, secret: Any) -> None:
@@ -216,64 +150,6 @@ def test_a_condition_reads_the_tags_a_request_sets(as_role: Any) -> None:
     service.create_secret(Name=name, SecretString="x", Tags=[{"Key": "team", "Value": "payments"}])
 
 
-# --- Keys -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def key(aws: Aws) -> str:
-    return str(aws("kms").create_key()["KeyMetadata"]["Arn"])
-
-
-def test_a_customer_key_opens_only_for_roles_that_may_use_it(aws: Aws, as_role: Any, secret: Any, key: str) -> None:
-    arn = secret(KmsKeyId=key)
-    without = as_role(allow("secretsmanager:*"))("secretsmanager")
-    for call in (
-        lambda: without.get_secret_value(SecretId=arn),
-        lambda: without.put_secret_value(SecretId=arn, SecretString="two"),
-        lambda: without.update_secret(SecretId=arn, SecretString="two"),
-        lambda: without.create_secret(Name=f"iam/{uuid.uuid4()}", SecretString="x", KmsKeyId=key),
-    ):
-        assert denied(call) == "Access to KMS is not allowed"
-    assert without.describe_secret(SecretId=arn)["KmsKeyId"] == key
-    assert aws("secretsmanager").get_secret_value(SecretId=arn)["SecretString"] == "one"
-    via = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
-    reader = as_role(allow("secretsmanager:*"), allow("kms:Decrypt", on=key, when=via))("secretsmanager")
-    assert reader.get_secret_value(SecretId=arn)["SecretString"] == "one"
-    assert denied(lambda: reader.put_secret_value(SecretId=arn, SecretString="two")) == "Access to KMS is not allowed"
-    writer = as_role(allow("secretsmanager:*"), allow("kms:GenerateDataKey", on=key, when=via))("secretsmanager")
-    assert writer.put_secret_value(SecretId=arn, SecretString="two")["VersionStages"] == ["AWSCURRENT"]
-
-
-def test_a_key_grant_for_one_secret_opens_no_other(as_role: Any, secret: Any, key: str) -> None:
-    mine, other = secret(KmsKeyId=key), secret(KmsKeyId=key)
-    bound = {"StringEquals": {"kms:EncryptionContext:SecretARN": mine}}
-    service = as_role(allow("secretsmanager:GetSecretValue"), allow("kms:Decrypt", on=key, when=bound))(
-        "secretsmanager"
-    )
-    assert service.get_secret_value(SecretId=mine)["SecretString"] == "one"
-    assert denied(lambda: service.get_secret_value(SecretId=other)) == "Access to KMS is not allowed"
-
-
-def test_a_grant_through_secrets_manager_does_not_open_the_key_itself(aws: Aws, as_role: Any, key: str) -> None:
-    sealed = aws("kms").encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
-    via = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
-    denied(lambda: as_role(allow("kms:Decrypt", on=key, when=via))("kms").decrypt(CiphertextBlob=sealed))
-
-
-def test_a_disabled_key_opens_for_nobody(aws: Aws, secret: Any, key: str) -> None:
-    arn = secret(KmsKeyId=key)
-    aws("kms").disable_key(KeyId=key)
-    for call, code in (
-        (lambda: aws("secretsmanager").get_secret_value(SecretId=arn), "DecryptionFailure"),
-        (lambda: aws("secretsmanager").put_secret_value(SecretId=arn, SecretString="two"), "EncryptionFailure"),
-    ):
-        with pytest.raises(ClientError) as caught:
-            call()
-        assert caught.value.response["Error"]["Code"] == code
-    aws("kms").enable_key(KeyId=key)
-    assert aws("secretsmanager").get_secret_value(SecretId=arn)["SecretString"] == "one"
-
-
 # --- Resource policies ----------------------------------------------------------------------------
 
 
@@ -354,11 +230,10 @@ def handler(event, context):
 """
 
 
-def test_a_function_runs_under_its_own_role(aws: Aws, role_of: Any, deploy: Any, secret: Any) -> None:
-    layer = aws("lambda").publish_layer_version(LayerName="iam-sdk", Content={"ZipFile": boto3_layer_archive()})
+def test_a_function_runs_under_its_own_role(aws: Aws, role_of: Any, deploy: Any, secret: Any, boto3_layer: str) -> None:
     mine, other = secret(), secret()
     role = role_of(allow("secretsmanager:GetSecretValue", on=mine))
-    function = deploy(TRIES, Role=role, Layers=[layer["LayerVersionArn"]])
+    function = deploy(TRIES, Role=role, Layers=[boto3_layer])
     request = json.dumps({"get_secret_value": mine, "describe_secret": mine, "delete_secret": other})
     answer = json.loads(aws("lambda").invoke(FunctionName=function, Payload=request)["Payload"].read())
     name = function.rpartition(":")[2]
