@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from polyvault.domain.audit import Actor
     from polyvault.ports import AuditLog, Clock
+    from polyvault.services.record import Record
     from polyvault.services.rotate import Rotate
 
 OWN_STORE = "aws"
@@ -71,6 +72,15 @@ def rotate() -> Rotate:
         actor=actor(),
         choice=secrets.choice,
     )
+
+
+@cache
+def ingest() -> Record:
+    """Events of Secrets Manager, from CloudTrail into the audit log."""
+    from polyvault.contracts import cloudtrail
+    from polyvault.services.record import Record
+
+    return Record(audit_log(), cloudtrail.parse)
 
 
 def _certificates(parameter: str | None) -> Path | None:

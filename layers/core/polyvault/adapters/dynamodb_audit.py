@@ -1,13 +1,12 @@
 """The audit log in DynamoDB: one row an event, put once, never updated nor deleted by us.
 
-Table     pk ``source#yyyymmddhh#shard`` (64 shards by hash of the event id), sk ``time#event_id``. Hour and time are
-          the event's own, so that a redelivered event meets its own key.
+Table     pk ``source#event_id``, sk ``event``: the id alone makes an event one row, whenever it is told again.
 by_secret pk ``secret#yyyymmdd``, sk ``time#event_id#source``; by_user the same with the principal. A query reads one
           partition for each day of its interval, newest day first, and stops when its page is full.
-by_failure only denied and failed events: pk ``outcome#yyyymmddhh#shard`` (4 shards).
+by_failure only denied and failed events: pk ``outcome#yyyymmddhh#shard`` (4 shards by hash of the id), sk the same.
 
-Times have a fixed width, so text order is time order. ``expires_at`` is the event's time plus the retention; rows
-that have expired and are still there (TTL is best effort) are left out of answers.
+Times in keys have a fixed width, so text order is time order. ``expires_at`` is the event's time plus the retention.
+Rows that are expired and still there (TTL is best effort) are left out of answers.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ from polyvault.domain.retry import RetryPolicy
 from polyvault.errors import AuditReadError, AuditWriteError, InvalidInputError
 from polyvault.ports import Clock
 
-ROW_SHARDS = 64
 FAILURE_SHARDS = 4
 PARALLEL_PUTS = 8
 RETRY = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=1.0, budget_seconds=4.0)
@@ -168,11 +166,10 @@ class DynamoDbAuditLog:
 def encode(event: AuditEvent, *, expires_at: datetime) -> Item:
     """The event as a row, in DynamoDB's own notation."""
     time, instant = _time(event.occurred_at), event.occurred_at.astimezone(UTC)
-    shard = hashlib.sha256(event.event_id.encode(errors="backslashreplace")).digest()[0] % ROW_SHARDS
-    sort = f"{time}#{event.event_id}"
+    sort = f"{time}#{event.event_id}#{event.source}"
     texts: dict[str, str | None] = {
-        "pk": f"{event.source}#{instant:%Y%m%d%H}#{shard:02d}",
-        "sk": sort,
+        "pk": f"{event.source}#{event.event_id}",
+        "sk": "event",
         "event_id": event.event_id,
         "occurred_at": time,
         "event_type": event.event_type.value,
@@ -187,14 +184,15 @@ def encode(event: AuditEvent, *, expires_at: datetime) -> Item:
         "user_agent": event.user_agent,
         "error_code": event.error_code,
         "gsi_user_pk": _partition(principal_id(event.actor.id), instant.date()),
-        "gsi_user_sk": f"{sort}#{event.source}",
+        "gsi_user_sk": sort,
     }
     if event.secret:
         texts["gsi_secret_pk"] = _partition(secret_name(event.secret), instant.date())
-        texts["gsi_secret_sk"] = f"{sort}#{event.source}"
+        texts["gsi_secret_sk"] = sort
     if event.outcome is not Outcome.SUCCESS:
-        texts["gsi_failure_pk"] = f"{event.outcome.value}#{instant:%Y%m%d%H}#{shard % FAILURE_SHARDS}"
-        texts["gsi_failure_sk"] = f"{sort}#{event.source}"
+        shard = hashlib.sha256(event.event_id.encode(errors="backslashreplace")).digest()[0] % FAILURE_SHARDS
+        texts["gsi_failure_pk"] = f"{event.outcome.value}#{instant:%Y%m%d%H}#{shard}"
+        texts["gsi_failure_sk"] = sort
     row: Item = {key: {"S": text} for key, text in texts.items() if text is not None}
     row["detail"] = {"M": {key: {"S": text} for key, text in event.detail.items()}}
     row["expires_at"] = {"N": str(int(expires_at.timestamp()))}
