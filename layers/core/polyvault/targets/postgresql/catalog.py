@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg import sql
 
@@ -50,29 +49,17 @@ class Role:
         return self.settings.get((database, "role"), self.settings.get(("", "role"), self.name))
 
 
-_ATTRIBUTES = ("SUPERUSER", "CREATEROLE", "CREATEDB", "BYPASSRLS", "REPLICATION")
-
-_ROLE = sql.SQL("""
+_ROLE = """
 SELECT rolcanlogin, rolsuper, rolconnlimit, rolvaliduntil::text,
        array_remove(ARRAY[CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
                           CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
-                          CASE WHEN rolreplication THEN 'REPLICATION' END], NULL)
-  FROM pg_roles WHERE rolname = %(role)s
-""")
-
-_SETTINGS = sql.SQL("""
-SELECT coalesce(d.datname, ''), c.setting
-  FROM pg_db_role_setting s
-  JOIN pg_roles r ON r.oid = s.setrole
-  LEFT JOIN pg_database d ON d.oid = s.setdatabase
- CROSS JOIN unnest(s.setconfig) AS c(setting)
- WHERE r.rolname = %(role)s
-""")
-
-_MEMBERSHIPS = """
-SELECT g.rolname::text
-  FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
- WHERE r.rolname = %(role)s AND {usable}
+                          CASE WHEN rolreplication THEN 'REPLICATION' END], NULL),
+       ARRAY(SELECT ARRAY[coalesce(d.datname::text, ''), c.setting]
+               FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase
+              CROSS JOIN unnest(s.setconfig) AS c(setting) WHERE s.setrole = r.oid),
+       ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid AND {usable})
+  FROM pg_roles r WHERE rolname = %(role)s
 """
 
 _REACHABLE = """
@@ -119,7 +106,19 @@ SELECT a.privilege_type || CASE WHEN x.columns IS NULL THEN '' ELSE ' (' || x.co
  GROUP BY 1, 2
 """
 
-_DEFAULTS = """
+# One word a right; those of the login alone (limits, settings) are added by Catalog.access.
+_WORDS = """
+SELECT 'grant ' || privilege || ' ON ' || object || CASE WHEN grantable THEN ' WITH GRANT OPTION' ELSE '' END
+  FROM ({grants}) AS granted(privilege, object, grantable)
+UNION ALL
+SELECT 'member ' || rolname FROM pg_roles
+ WHERE oid IN (SELECT oid FROM reachable) AND rolname <> %(role)s AND rolname <> %(acts_as)s
+UNION
+SELECT 'attribute ' || a.word
+  FROM pg_roles r CROSS JOIN LATERAL (VALUES ('SUPERUSER', r.rolsuper), ('CREATEROLE', r.rolcreaterole),
+       ('CREATEDB', r.rolcreatedb), ('BYPASSRLS', r.rolbypassrls)) AS a(word, has)
+ WHERE a.has AND r.oid IN (SELECT oid FROM reachable)
+UNION ALL
 SELECT format('default %%s FOR %%s IN %%s ON %%s%%s', a.privilege_type,
               CASE WHEN d.defaclrole IN (SELECT oid FROM reachable) THEN 'itself' ELSE o.rolname::text END,
               coalesce(n.nspname::text, '*'), d.defaclobjtype,
@@ -127,9 +126,7 @@ SELECT format('default %%s FOR %%s IN %%s ON %%s%%s', a.privilege_type,
   FROM pg_default_acl d JOIN pg_roles o ON o.oid = d.defaclrole LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
  CROSS JOIN LATERAL aclexplode(d.defaclacl) a
  WHERE a.grantee IN (SELECT oid FROM reachable)
-"""
-
-_DEPENDENCIES = """
+UNION ALL
 SELECT CASE s.deptype WHEN 'o' THEN 'owns' WHEN 'r' THEN 'policy' ELSE 'acl' END || ' '
        || CASE WHEN d.datname <> current_database() THEN format('elsewhere %%I %%s %%s', d.datname, s.classid, s.objid)
                ELSE (SELECT i.type || ' ' || CASE WHEN i.type IN ('default acl', 'user mapping') THEN s.objid::text
@@ -151,11 +148,6 @@ SELECT r.rolname::text, count(*)
  GROUP BY 1 ORDER BY 1
 """)
 
-_REACHABLE_ROLES = """
-SELECT r.rolname::text, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls
-  FROM pg_roles r WHERE r.oid IN (SELECT oid FROM reachable)
-"""
-
 
 class Catalog:
     """Reads roles in one session. Each answer is of that session's database and transaction."""
@@ -168,8 +160,10 @@ class Catalog:
         self.database: str = row[0]
         self.in_recovery: bool = row[2]
         usable = "(m.inherit_option OR m.set_option)" if row[1] >= _MEMBERSHIP_OPTIONS_SINCE else "true"
-        self._memberships = _MEMBERSHIPS.replace("{usable}", usable).encode()
-        self._reachable = _REACHABLE.replace("{usable}", usable)
+        self._role = _ROLE.replace("{usable}", usable).encode()
+        grants = _GRANTS.replace("{grantees}", "(SELECT oid FROM reachable)")
+        words = _REACHABLE.replace("{usable}", usable) + _WORDS.replace("{grants}", grants)
+        self._words = words.encode()
 
     def who(self) -> tuple[str, str]:
         """The session's own login and whose rights it has."""
@@ -178,10 +172,10 @@ class Catalog:
 
     def role(self, name: str) -> Role | None:
         """The role, None when there is none of that name."""
-        found = self._session.rows(_ROLE, {"role": name})
+        found = self._session.rows(self._role, {"role": name})
         if not found:
             return None
-        can_login, superuser, limit, valid_until, attributes = found[0]
+        can_login, superuser, limit, valid_until, attributes, settings, memberships = found[0]
         return Role(
             name=name,
             can_login=can_login,
@@ -189,16 +183,9 @@ class Catalog:
             attributes=frozenset(attributes),
             connection_limit=limit,
             valid_until=valid_until,
-            settings=self._settings(name),
-            memberships=frozenset(row[0] for row in self._session.rows(self._memberships, {"role": name})),
+            settings={(database, text.partition("=")[0]): text.partition("=")[2] for database, text in settings},
+            memberships=frozenset(memberships),
         )
-
-    def _settings(self, name: str) -> dict[tuple[str, str], str]:
-        settings = {}
-        for database, setting in self._session.rows(_SETTINGS, {"role": name}):
-            key, _, value = setting.partition("=")
-            settings[database, key] = value
-        return settings
 
     def direct_grants(self, name: str) -> frozenset[Grant]:
         """What the role itself was granted, in the kinds of object that GRANT can name."""
@@ -207,31 +194,20 @@ class Catalog:
 
     def access(self, role: Role, *, acts_as: str) -> Access:
         """What a session of the role, acting as ``acts_as``, may do."""
-        return Access(role.name, acts_as, frozenset(self._words(role, acts_as)))
-
-    def _words(self, role: Role, acts_as: str) -> Iterable[str]:
-        for name, *flags in self._over_reachable(_REACHABLE_ROLES, role):
-            if name not in {role.name, acts_as}:
-                yield f"member {name}"
-            yield from (f"attribute {word}" for word, has in zip(_ATTRIBUTES, flags, strict=False) if has)
-        for grant in (Grant(*row) for row in self._over_reachable(_GRANTS_OF_REACHABLE, role)):
-            yield grant.word
-        for query in (_DEFAULTS, _DEPENDENCIES):
-            yield from (row[0] for row in self._over_reachable(query, role))
-        yield f"attribute CONNECTION LIMIT {role.connection_limit}"
-        yield f"attribute VALID UNTIL {role.valid_until}"
-        if "REPLICATION" in role.attributes:
-            yield "attribute REPLICATION"
-        for (database, key), value in role.settings.items():
-            if key != "role":
-                yield f"setting {database or '*'} {key}={value}"
-
-    def _over_reachable(self, query: str, role: Role) -> list[tuple[Any, ...]]:
-        return self._session.rows((self._reachable + query).encode(), {"role": role.name})
+        rows = self._session.rows(self._words, {"role": role.name, "acts_as": acts_as})
+        return Access(role.name, acts_as, frozenset([*(row[0] for row in rows), *_own_words(role)]))
 
     def owned(self, *names: str) -> dict[str, int]:
         """How many objects, in all databases, each of the roles owns; roles that own none are absent."""
         return dict(self._session.rows(_OWNED, {"roles": list(names)}))
 
 
-_GRANTS_OF_REACHABLE = _GRANTS.replace("{grantees}", "(SELECT oid FROM reachable)")
+def _own_words(role: Role) -> Iterable[str]:
+    """What PostgreSQL looks up for the login itself, never for a role that it is a member of."""
+    yield f"attribute CONNECTION LIMIT {role.connection_limit}"
+    yield f"attribute VALID UNTIL {role.valid_until}"
+    if "REPLICATION" in role.attributes:
+        yield "attribute REPLICATION"
+    for (database, key), value in role.settings.items():
+        if key != "role":
+            yield f"setting {database or '*'} {key}={value}"

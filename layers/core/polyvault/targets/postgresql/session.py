@@ -97,7 +97,7 @@ def _limit(session: Session, left: float) -> None:
         sql.SQL(
             "SELECT set_config('search_path', 'pg_catalog', false),"
             " set_config('lock_timeout', %(lock)s, false), set_config('statement_timeout', %(statement)s, false),"
-            " set_config('idle_in_transaction_session_timeout', %(idle)s, false)"
+            " set_config('idle_in_transaction_session_timeout', %(idle)s, false), set_config('jit', 'off', false)"
         ),
         {
             "lock": _milliseconds(min(_LONGEST_LOCK_WAIT, left / 4)),
