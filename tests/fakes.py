@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from polyvault.domain.audit import AuditEvent, AuditPage
+from polyvault.domain.sync import UNFINISHED, SyncConfiguration, SyncExecution
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
@@ -99,3 +100,44 @@ class RecordingArchive:
     def put(self, key: str, body: bytes, *, content_type: str) -> str:
         self.files[key] = (body, content_type)
         return f"memory://{key}"
+
+
+class MemorySyncState:
+    """Sync configurations and executions, with the port's conditions; ``saved`` keeps every state of every record."""
+
+    def __init__(self) -> None:
+        self.saved: list[SyncExecution] = []
+        self._configurations: dict[str, SyncConfiguration] = {}
+        self._executions: dict[tuple[str, str], SyncExecution] = {}
+
+    def put_configuration(self, configuration: SyncConfiguration) -> None:
+        self._configurations[configuration.id] = configuration
+
+    def configuration(self, config_id: str) -> SyncConfiguration | None:
+        return self._configurations.get(config_id)
+
+    def configurations(self) -> tuple[SyncConfiguration, ...]:
+        return tuple(self._configurations.values())
+
+    def create_execution(self, execution: SyncExecution) -> bool:
+        key = (execution.config_id, execution.id)
+        if key in self._executions:
+            return False
+        self._keep(execution)
+        return True
+
+    def save_execution(self, execution: SyncExecution) -> None:
+        stored = self._executions.get((execution.config_id, execution.id))
+        if stored is None or stored.status in UNFINISHED:
+            self._keep(execution)
+
+    def execution(self, config_id: str, execution_id: str) -> SyncExecution | None:
+        return self._executions.get((config_id, execution_id))
+
+    def executions(self, config_id: str) -> tuple[SyncExecution, ...]:
+        found = [execution for (config, _), execution in self._executions.items() if config == config_id]
+        return tuple(sorted(found, key=lambda execution: execution.started_at, reverse=True))
+
+    def _keep(self, execution: SyncExecution) -> None:
+        self.saved.append(execution)
+        self._executions[execution.config_id, execution.id] = execution

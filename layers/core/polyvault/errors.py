@@ -34,6 +34,7 @@ PolyvaultError
     PostConditionError            the login works and is not the whole post-condition
     DeadlineExceededError         too little time left for the next irreversible act
   SyncConflictError
+  SyncInterruptedError            out of time: the same execution goes on when it is called again
   ReportError
   AccessPolicyDeniedError         MfaRequiredError is its leaf
   AuditWriteError                 writes fail closed
@@ -301,6 +302,12 @@ class SyncConflictError(PolyvaultError):
     """Source and replica both changed and the configuration does not decide."""
 
     code = "sync-conflict"
+
+
+class SyncInterruptedError(PolyvaultError):
+    """Too little time left for the next item; nothing is half done and the same execution goes on later."""
+
+    code = "sync-interrupted"
 
 
 class ReportError(PolyvaultError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from polyvault.domain.audit import AuditEvent, AuditPage
 from polyvault.domain.capability import Capability, StoreLimits
@@ -20,7 +20,13 @@ from polyvault.domain.secret import (
     VersionInfo,
     VersionRef,
 )
+from polyvault.domain.sync import SyncConfiguration, SyncExecution
+from polyvault.domain.work import RotationOrder, SyncOrder
 from polyvault.errors import ErrorCode
+
+if TYPE_CHECKING:  # only the compliance function pays for loading its rules
+    from polyvault.domain.inventory import StoreInventory
+    from polyvault.domain.report import Report
 
 
 class Clock(Protocol):
@@ -136,6 +142,25 @@ class AuditLog(Protocol):
     def for_user(self, user: str, start: datetime, end: datetime, *, limit: int, token: str | None) -> AuditPage: ...
 
 
+class Inventory(Protocol):
+    """What one store holds, as metadata; never a value.
+
+    ``collect`` answers a row for each secret, with the reason wherever something could not be read. It raises a
+    StoreError only when the store could not be listed for a reason that may pass; a denial is an answer.
+    """
+
+    def collect(self) -> StoreInventory: ...
+
+
+class ReportFormat(Protocol):
+    """One rendering of a report: the same report gives the same bytes."""
+
+    file_name: ClassVar[str]
+    content_type: ClassVar[str]
+
+    def render(self, report: Report) -> bytes: ...
+
+
 class ReportArchive(Protocol):
     """Keeps report files. ``put`` is idempotent by key and returns the address of the file."""
 
@@ -148,7 +173,27 @@ class Alerts(Protocol):
     def send(self, subject: str, body: Mapping[str, object]) -> None: ...
 
 
+class SyncState(Protocol):
+    """Keeps sync configurations and their executions."""
+
+    def put_configuration(self, configuration: SyncConfiguration) -> None: ...
+    def configuration(self, config_id: str) -> SyncConfiguration | None: ...
+    def configurations(self) -> tuple[SyncConfiguration, ...]: ...
+    def create_execution(self, execution: SyncExecution) -> bool:
+        """Store it unless one of that id exists; answers whether it did."""
+        ...
+
+    def save_execution(self, execution: SyncExecution) -> None:
+        """Replace it unless the stored one is finished: a finished record never changes."""
+        ...
+
+    def execution(self, config_id: str, execution_id: str) -> SyncExecution | None: ...
+    def executions(self, config_id: str) -> tuple[SyncExecution, ...]:
+        """All executions that are kept, newest first."""
+        ...
+
+
 class WorkQueue(Protocol):
     """Hands work to another function. Messages carry names and ids only."""
 
-    def send(self, message: object) -> None: ...
+    def send(self, message: RotationOrder | SyncOrder) -> None: ...

@@ -24,7 +24,7 @@ from polyvault.domain.secret import (
     VersionInfo,
     VersionRef,
 )
-from polyvault.errors import InvalidInputError, MissingCapabilityError, SecretNotFoundError
+from polyvault.errors import ErrorCode, InvalidInputError, MissingCapabilityError, SecretNotFoundError
 from polyvault.ports import TagListingDriver
 from polyvault.store.checks import version_of
 from polyvault.store.staging import StagingOperations
@@ -60,9 +60,26 @@ class SecretStore(StagingOperations):
         raw = self._seam.run(
             EventType.SECRET_READ, "get", name, lambda: self._seam.driver.get(name, version), version_of
         )
-        age = None if raw.created_at is None else (self._seam.clock.now() - raw.created_at).total_seconds()
-        latency = (self._seam.clock.monotonic() - started) * 1000
-        return ReadResult(name, raw.value, raw.version_id, self._seam.name, raw.created_at, age, latency)
+        return self._read_result(name, raw, started)
+
+    def find_secret(self, name: str) -> ReadResult | None:
+        """The current value, or None when there is no such secret: an answer, and no failed access in the record."""
+        self._check_name(name)
+        self._need(Capability.READ)
+        started = self._seam.clock.monotonic()
+
+        def read() -> RawVersion | None:
+            try:
+                return self._seam.driver.get(name, CURRENT)
+            except Exception as exc:
+                if self._seam.driver.classify(exc) is ErrorCode.NOT_FOUND:
+                    return None
+                raise
+
+        raw = self._seam.run(
+            EventType.SECRET_READ, "find", name, read, lambda found: version_of(found) if found else {"found": "no"}
+        )
+        return self._read_result(name, raw, started) if raw else None
 
     def get_secret_version(self, name: str, version_id: str) -> ReadResult:
         """The value of that version."""
@@ -124,6 +141,11 @@ class SecretStore(StagingOperations):
             name,
             lambda: self._seam.driver.delete(name, recovery_days=recovery_days),
         )
+
+    def _read_result(self, name: str, raw: RawVersion, started: float) -> ReadResult:
+        age = None if raw.created_at is None else (self._seam.clock.now() - raw.created_at).total_seconds()
+        latency = (self._seam.clock.monotonic() - started) * 1000
+        return ReadResult(name, raw.value, raw.version_id, self._seam.name, raw.created_at, age, latency)
 
     # Lists and metadata
 
