@@ -22,13 +22,13 @@ copy_config_to_registered_loggers(logger, include={"polyvault"})
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext, *, record: Record | None = None) -> dict[str, Any]:
     """Make each event durable; messages that are not events, or not durable, go back to the queue alone."""
     recorded = (record or bootstrap.ingest())(sqs_batch.messages(event))
     metrics.add_metric(name="EventsStored", unit=MetricUnit.Count, value=len(recorded.stored))
     metrics.add_metric(name="EventsRefused", unit=MetricUnit.Count, value=len(recorded.refused))
     metrics.add_metric(name="EventsFailed", unit=MetricUnit.Count, value=len(recorded.failed))
+    metrics.flush_metrics()
     logger.info(
         "the batch is done",
         extra={"stored": len(recorded.stored), "refused": len(recorded.refused), "failed": len(recorded.failed)},
