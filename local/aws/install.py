@@ -24,12 +24,21 @@ def install() -> None:
     The order matters: the rotation engine replaces RotateSecret, the strict checks wrap what is there, and the
     trail wraps the finished service so that it records what the caller saw.
     """
-    from local.aws import cloudformation, lambda_worker, rest_api, rotation_clock, rotation_engine, rotation_facts
+    from local.aws import (
+        cloudformation,
+        cloudformation_changes,
+        lambda_worker,
+        rest_api,
+        rotation_clock,
+        rotation_engine,
+        rotation_facts,
+    )
 
     lambda_worker.install()
     rotation_facts.install()
     rotation_engine.install()
     cloudformation.install()
+    cloudformation_changes.install()
     rest_api.install()
     _install_strictness()
     rotation_clock.install()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import hvac
@@ -54,7 +55,7 @@ class Site:
     def api(self) -> Api:
         env = self.cloud.env()
         return Api(
-            self.bundle.outputs["ApiUrl"],
+            local_api_url(self.bundle.outputs["ApiUrl"], env["AWS_ENDPOINT_URL"]),
             access_key=env["AWS_ACCESS_KEY_ID"],
             secret_key=env["AWS_SECRET_ACCESS_KEY"],
             region=REGION,
@@ -72,6 +73,12 @@ def client(cloud: Cloud, service: str) -> Any:
         aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
         config=Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 1}),
     )
+
+
+def local_api_url(url: str, endpoint: str) -> str:
+    """Where the emulator serves an API that on AWS has a host name of its own."""
+    parts = urlsplit(url)
+    return f"{endpoint}/_aws/execute-api/{parts.hostname.split('.')[0]}{parts.path}" if parts.hostname else url
 
 
 def wait_until[T](what: str, probe: Callable[[], T | None], *, seconds: float) -> T:
@@ -138,6 +145,7 @@ def deploy_bundle(cloud: Cloud, logs: Path) -> Site:
             "TargetCaParameterName": TARGET_CA_PARAMETER,
             "StoreCredentialSecretArns": credential_arn,
             "EnableHashicorp": "true",
+            "ManagedSecretPrefix": "prod/",
         },
         env,
         logs / "deploy-polyvault.log",
