@@ -56,7 +56,6 @@ def _lets_in(policy: Any, action: str, resource_arn: str, context: Mapping[str, 
         action=action,
         resource_arn=resource_arn,
         region=get_region(),
-        secure_transport=True,
         service_context={name.lower(): value for name, value in context.items()},
     )
     return bool(iam_evaluator.evaluate_resource_policy(policy, asked, service=SERVICE).decision == "Allow")

@@ -60,7 +60,9 @@ class Listener:
                 "Resource": arn,
                 "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
             }
-            document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            tls_only: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn}
+            tls_only["Condition"] = {"Bool": {"aws:SecureTransport": "false"}}
+            document = json.dumps({"Version": "2012-10-17", "Statement": [statement, tls_only]})
             self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": document})
         self.events.put_targets(Rule=self.name, Targets=[{"Id": "queue", "Arn": arn}])
         self.seen: list[dict[str, Any]] = []

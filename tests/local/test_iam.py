@@ -8,7 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 
 from tests.local.conftest import ACCOUNT, REGION, client, eventually
 from tests.local.policies import Statement, allow, denied, document
@@ -79,6 +83,19 @@ def test_unknown_credentials_are_refused(aws_endpoint: str, secret: Any) -> None
     with pytest.raises(ClientError) as caught:
         client(aws_endpoint, "secretsmanager", "AKIAUNKNOWN000000000", "x").get_secret_value(SecretId=arn)
     assert caught.value.response["Error"]["Code"] == "UnrecognizedClientException"
+
+
+def test_a_call_that_is_no_known_action_is_not_allowed(aws: Aws, aws_endpoint: str, role_of: Any) -> None:
+    session = aws("sts").assume_role(RoleArn=role_of(allow("*")), RoleSessionName="test")["Credentials"]
+    role = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+
+    def status(credentials: Credentials) -> int:
+        request = AWSRequest("GET", f"{aws_endpoint}/2099-01-01/no-such-thing")
+        SigV4Auth(credentials, "lambda", REGION).add_auth(request)
+        return URLLib3Session().send(request.prepare()).status_code
+
+    assert status(role) == 403
+    assert status(Credentials("test", "test")) == 404
 
 
 # --- Conditions -----------------------------------------------------------------------------------
@@ -217,6 +234,7 @@ def test_a_rule_reaches_a_function_only_with_permission(aws: Aws, deploy: Any) -
 TRIES = """
 import boto3
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 def handler(event, context):
     secrets = boto3.client("secretsmanager")
     answers = {"caller": boto3.client("sts").get_caller_identity()["Arn"]}
