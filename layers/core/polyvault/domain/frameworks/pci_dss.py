@@ -1,0 +1,161 @@
+"""PCI DSS: the controls that a secret store can say something about. Titles are paraphrase, ids are real."""
+
+from __future__ import annotations
+
+from polyvault.domain.frameworks.framework import Framework, control
+
+PCI_DSS = Framework(
+    name="PCI-DSS",
+    title="PCI DSS",
+    version="4.0.1",
+    out_of_reach=(
+        "Requirements 1, 5, 9 and 11",
+        "Most of requirement 12",
+    ),
+    controls=(
+        control("2.2.2", "Default accounts and passwords of vendors are changed or taken away", "C33", "P", "critical"),
+        control(
+            "3.6.1", "Keys that protect account data are themselves protected by procedure", "C12 C13 C19", "P", "high"
+        ),
+        control(
+            "3.6.1.1",
+            "Service providers: the cryptography is documented, and test never shares production's keys",
+            "C24",
+            "P",
+            "high",
+            limits="Service providers only.",
+        ),
+        control(
+            "3.6.1.2",
+            "Secret and private keys are kept encrypted, in hardware, or in parts",
+            "C12",
+            "P",
+            "high",
+            limits="The reference to the key only; where the key itself lives is evidence of the key service.",
+        ),
+        control(
+            "3.6.1.3",
+            "As few people as possible hold key parts in clear text",
+            "C19 C22",
+            "P",
+            "high",
+            limits="Effective readers; custodians on paper are outside.",
+        ),
+        control("3.6.1.4", "Keys are kept in as few places as possible", "C15 C25", "P", "medium"),
+        control("3.7.1", "Keys are generated strong", "C32", "P", "medium"),
+        control("3.7.2;3.7.3", "Keys are distributed and stored securely", "C12 C14 C26", "P", "high"),
+        control("3.7.4", "Keys change at the end of their cryptoperiod", "C02 C04 C08 C09", "A", "high"),
+        control(
+            "3.7.5",
+            "Keys are retired or replaced when weak, exposed, or known to somebody who left",
+            "C06 C07 C09 C11 C31",
+            "P",
+            "critical",
+        ),
+        control("3.7.6", "Manual clear-text key work is split between people", "", "M", "none"),
+        control("3.7.7", "Nobody can swap a key unnoticed", "C18 C38", "P", "high"),
+        control("3.7.8", "Custodians sign for their duty", "", "M", "none"),
+        control("6.5.3;6.5.4", "Test and production are apart, in access and in roles", "C24", "P", "high"),
+        control("7.2.1;7.2.2", "Access follows a model: need and least privilege by job", "C18 C19", "P", "high"),
+        control("7.2.4", "User access is reviewed at least twice a year", "C20 C30", "P", "medium"),
+        control("7.2.5", "Application and system accounts have least privilege", "C19 C20 C23", "A", "high"),
+        control(
+            "7.2.5.1",
+            "Application and system access is reviewed as often as the risk analysis says",
+            "C20 C30",
+            "P",
+            "medium",
+        ),
+        control(
+            "7.3.1;7.3.2;7.3.3",
+            "An access control system exists, is enforced, and denies by default",
+            "C16 C17 C18",
+            "A",
+            "critical",
+        ),
+        control("8.2.1", "Each user has an identity of their own", "C27 C28", "A", "high"),
+        control(
+            "8.2.2", "Shared accounts are exceptions, and their use can be traced to a person", "C23 C27", "P", "high"
+        ),
+        control("8.2.4", "Identities and their factors change by authorised requests only", "C38", "P", "medium"),
+        control(
+            "8.2.5",
+            "People who leave lose access at once",
+            "C31 C07",
+            "A",
+            "critical",
+            limits="Needs a feed of disabled identities.",
+        ),
+        control("8.2.6", "Accounts unused for 90 days go", "C20 C21", "P", "medium"),
+        control(
+            "8.3.1;8.4.2", "Access is authenticated, into the card environment with a second factor", "C29", "P", "high"
+        ),
+        control(
+            "8.3.2", "Authentication factors are unreadable in transit and at rest", "C12 C14 C34 C49", "A", "critical"
+        ),
+        control(
+            "8.3.4",
+            "Guessing is limited by attempts and lock-out",
+            "D1 D2",
+            "P",
+            "high",
+            limits="Polyvault detects, it does not lock out.",
+        ),
+        control("8.3.6", "Passwords have a minimum length and mix", "C32", "A", "medium"),
+        control("8.3.7", "A new password is none of the last four", "C25", "A", "medium"),
+        control(
+            "8.3.9",
+            "A user password that stands alone changes within 90 days, or posture is watched",
+            "C02",
+            "A",
+            "high",
+            limits="User passwords that stand alone; not application accounts.",
+            rotation_class="user-password",
+        ),
+        control("8.6.1", "People use system and application accounts by exception only", "C22 D6", "P", "high"),
+        control("8.6.2", "No password of such an account is written into code or files", "C34", "P", "critical"),
+        control(
+            "8.6.3",
+            "Passwords of such accounts change as the risk analysis says, and on suspicion",
+            "C01 C02 C03 C04 C05 C06 C07 C10 C32",
+            "A",
+            "high",
+            limits="The standard states no number: age and interval count only with a stored risk analysis.",
+            needs_risk_analysis=("C02", "C04"),
+        ),
+        control("10.2.1", "Audit logs are on", "C39 C47", "A", "critical"),
+        control(
+            "10.2.1.1;10.2.1.2;10.2.1.3;10.2.1.4;10.2.1.5;10.2.1.6;10.2.1.7",
+            "The logs hold the seven kinds of event",
+            "C39 C46 C47",
+            "P",
+            "high",
+        ),
+        control("10.2.2", "Each event has its six elements", "C42", "A", "high"),
+        control("10.3.1", "Few may read the logs", "C46", "A", "high"),
+        control("10.3.2", "Nobody may change the logs", "C43 C44", "A", "critical"),
+        control("10.3.3", "Logs are soon copied to a place that is hard to alter", "C40 C44", "A", "high"),
+        control("10.3.4", "A change to a log is noticed", "C43", "A", "high"),
+        control("10.4.1;10.4.1.1", "Logs are reviewed every day, by machine", "C48", "A", "high"),
+        control("10.4.3", "What the review finds is dealt with", "C48", "P", "medium"),
+        control("10.5.1", "Logs are kept a year, the last three months at hand", "C45", "A", "high"),
+        control("10.6.1;10.6.2;10.6.3", "Clocks agree", "C50", "P", "low"),
+        control(
+            "10.7.2;10.7.3",
+            "A critical control that fails is noticed and answered",
+            "C40 C41 C47",
+            "P",
+            "high",
+            limits="Detection by machine, response by people.",
+        ),
+        control(
+            "12.3.1",
+            "Targeted risk analyses are written down",
+            "",
+            "M",
+            "none",
+            limits="The attestation holds value, date and approver.",
+        ),
+        control("12.10.5", "The incident plan covers the alerts", "", "M", "none"),
+    ),
+)
