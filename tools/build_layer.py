@@ -33,13 +33,16 @@ class BuildError(Exception):
     """The layer could not be built; the message says which command failed."""
 
 
-def build(layer: str, destination: Path, architecture: str) -> None:
-    """Fill ``destination/python`` with the layer's distributions and, for core, with the package polyvault."""
+def build(layer: str, destination: Path, architecture: str, *, kept: Path | None = None) -> None:
+    """Fill ``destination/python`` with the layer's distributions and, for core, with the package polyvault.
+
+    Installed distributions are kept in ``kept`` (build/layers) and used again while the lock stays as it is.
+    """
     if sys.version_info[:2] != RUNTIME:
         raise BuildError(f"the layers are for Python {RUNTIME[0]}.{RUNTIME[1]}, this is {sys.version.split()[0]}")
     root = destination / "python"
     shutil.rmtree(root, ignore_errors=True)
-    shutil.copytree(_dependencies(layer, architecture), root)
+    shutil.copytree(_dependencies(layer, architecture, kept or PROJECT / "build/layers"), root)
     if layer == "core":
         package = PROJECT / "layers/core/polyvault"
         shutil.copytree(package, root / "polyvault", ignore=shutil.ignore_patterns("__pycache__"))
@@ -73,16 +76,16 @@ def compile_tree(tree: Path, root: Path) -> None:
     )
 
 
-def _dependencies(layer: str, architecture: str) -> Path:
-    """The layer's distributions, trimmed and compiled; kept under build/ by the digest of all that makes them."""
+def _dependencies(layer: str, architecture: str, shelf: Path) -> Path:
+    """The layer's distributions, trimmed and compiled, on the shelf under the digest of all that makes them."""
     lock = PROJECT / "layers" / layer / "requirements.txt"
     recipe = [lock.read_bytes(), Path(__file__).read_bytes(), architecture.encode(), sys.version.encode()]
     digest = hashlib.sha256(b"\0".join(recipe)).hexdigest()[:16]
-    kept = PROJECT / "build" / "layers" / f"{layer}-{architecture}-{digest}"
+    kept = shelf / f"{layer}-{architecture}-{digest}"
     if kept.is_dir():
         return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+    shelf.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=shelf) as scratch:
         root = Path(scratch, "python")
         _install(lock, root, MACHINES[architecture])
         _trim(root)
