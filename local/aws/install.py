@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version
 
 MINISTACK = "1.5.33"
@@ -18,36 +19,23 @@ def check_version() -> None:
         raise WrongMiniStackError(f"ministack {MINISTACK} is needed, {found} is installed")
 
 
+# A module takes hold of what it wraps when it is imported, so each is imported after those it stands upon are
+# installed: strict checks over the engine's actions, the trail over the finished service, as the caller sees it.
+LAYERS = (
+    "lambda_worker",
+    "rotation_facts",
+    "rotation_engine",
+    "cloudformation",
+    "cloudformation_changes",
+    "rest_api",
+    "strictness",
+    "iam",
+    "cloudtrail",
+    "rotation_clock",
+)
+
+
 def install() -> None:
-    """Put every change on; once, before MiniStack serves.
-
-    The order matters: the rotation engine replaces RotateSecret, the strict checks wrap what is there, and the
-    trail wraps the finished service so that it records what the caller saw.
-    """
-    from local.aws import (
-        cloudformation,
-        cloudformation_changes,
-        lambda_worker,
-        rest_api,
-        rotation_clock,
-        rotation_engine,
-        rotation_facts,
-    )
-
-    lambda_worker.install()
-    rotation_facts.install()
-    rotation_engine.install()
-    cloudformation.install()
-    cloudformation_changes.install()
-    rest_api.install()
-    _install_strictness()
-    rotation_clock.install()
-
-
-def _install_strictness() -> None:
-    from importlib import import_module
-    from importlib.util import find_spec
-
-    for name in ("strictness", "iam", "cloudtrail"):
-        if find_spec(f"local.aws.{name}"):
-            import_module(f"local.aws.{name}").install()
+    """Put every change on; once, before MiniStack serves."""
+    for name in LAYERS:
+        import_module(f"local.aws.{name}").install()

@@ -1,9 +1,12 @@
-"""May Secrets Manager invoke this function for this secret? The function's own policy says, as on AWS."""
+"""Who may have a rotation function invoked: Secrets Manager by the function's policy, its caller by their own."""
 
 from __future__ import annotations
 
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
+from ministack.core.responses import get_region
 from ministack.services import lambda_svc
+
+from local.aws import iam
 
 SERVICE = "secretsmanager.amazonaws.com"
 
@@ -29,3 +32,9 @@ def granted(function_arn: str, secret_arn: str) -> bool:
         service_context={"aws:sourcearn": secret_arn, "aws:sourceaccount": account},
     )
     return bool(evaluate_resource_policy(function["policy"], asked, service=SERVICE).decision == "Allow")
+
+
+def caller_may_invoke(function_arn: str) -> bool:
+    """Whether whoever calls RotateSecret now has lambda:InvokeFunction too; true outside a request."""
+    key = iam.caller_access_key.get()
+    return key is None or iam.may(key, "lambda:InvokeFunction", "lambda", get_region(), function_arn, {})

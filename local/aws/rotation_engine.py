@@ -69,6 +69,9 @@ def rotate_secret(data: Data) -> Response:
         raise Refusal("InvalidRequestException", message)
     if not invoke_permission.granted(function_arn, secret["ARN"]):
         raise Refusal("AccessDeniedException", NOT_PERMITTED)
+    if not invoke_permission.caller_may_invoke(function_arn):
+        message = f"The caller is not authorized to perform: lambda:InvokeFunction on resource: {function_arn}"
+        raise Refusal("AccessDeniedException", message)  # AWS documents the check, not the wording
     with start_lock:
         return _accept(secret, function_arn, data)
 

@@ -263,7 +263,7 @@ def secret(aws: Callable[..., Any]) -> Callable[..., str]:
     return make
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
     """The first true answer of condition; fails the test when there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

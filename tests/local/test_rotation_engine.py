@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.conftest import ACCOUNT, eventually
+from tests.local.conftest import ACCOUNT, client, eventually
 
 # A rotation function without a database: it does the protocol and tells what it saw through its log.
 # A tag `fail` on the secret names the step that raises; `finish=never` makes the last step do nothing.
@@ -164,7 +164,12 @@ def test_a_rotation_that_failed_blocks_the_next_and_the_refused_call_has_it_reat
     eventually(lambda: len(secret.seen()) == 6)
     secret.sm.untag_resource(SecretId=secret.name, TagKeys=["fail"])
     assert error(secret.rotate) == ("InvalidRequestException", IN_PROGRESS)
-    eventually(lambda: not rotates(secret) and secret.value() == f"new-{version}")
+
+    def reattempted() -> bool:
+        rotates(secret)  # refused as long as the old one is open, also while its last attempt is ending
+        return bool({"AWSCURRENT", "AWSPREVIOUS"} & set(secret.labels().get(version, [])))
+
+    eventually(reattempted)
 
 
 def test_taking_the_pending_label_off_lets_a_new_rotation_start(rotated: Callable[..., Rotated]) -> None:
@@ -315,3 +320,29 @@ def test_a_deleted_secret_is_not_rotated(rotated: Callable[..., Rotated]) -> Non
     secret.sm.delete_secret(SecretId=secret.name, RecoveryWindowInDays=7)
     assert error(secret.rotate)[0] == "InvalidRequestException"
     assert error(lambda: secret.sm.cancel_rotate_secret(SecretId=secret.name))[0] == "InvalidRequestException"
+
+
+def test_the_caller_of_rotate_secret_needs_the_right_to_invoke_the_function(
+    aws_endpoint: str, aws: Callable[..., Any], rotated: Callable[..., Rotated]
+) -> None:
+    secret = rotated()
+    user = f"u-{uuid.uuid4().hex[:6]}"
+    aws("iam").create_user(UserName=user)
+    key = aws("iam").create_access_key(UserName=user)["AccessKey"]
+    as_user = client(aws_endpoint, "secretsmanager", key["AccessKeyId"], key["SecretAccessKey"])
+
+    def allow(*actions: str) -> None:
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        aws("iam").put_user_policy(UserName=user, PolicyName="p", PolicyDocument=policy)
+
+    def rotate() -> Any:
+        return as_user.rotate_secret(SecretId=secret.name, RotationLambdaARN=secret.function_arn)
+
+    allow("secretsmanager:RotateSecret")
+    code, message = error(rotate)
+    assert code == "AccessDeniedException"
+    assert "lambda:InvokeFunction" in message
+    allow("secretsmanager:RotateSecret", "lambda:InvokeFunction")
+    version = rotate()["VersionId"]
+    eventually(lambda: secret.value() == f"new-{version}")
