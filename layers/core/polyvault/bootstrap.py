@@ -14,10 +14,16 @@ from polyvault import config
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from polyvault.adapters.aws_calls import AwsCalls
+    from polyvault.contracts.stores import StoreDefinition
     from polyvault.domain.audit import Actor
-    from polyvault.ports import AuditLog, Clock
+    from polyvault.ports import Alerts, AuditLog, Clock, SyncState, WorkQueue
     from polyvault.services.record import Record
+    from polyvault.services.request_rotation import RequestRotation
     from polyvault.services.rotate import Rotate
+    from polyvault.services.schedule import DueWork
+    from polyvault.services.sync import Sync
+    from polyvault.store import SecretStore, StoreDirectory
 
 OWN_STORE = "aws"
 """The name of the account's own Secrets Manager, where rotation happens whatever the stores document holds."""
@@ -81,6 +87,121 @@ def ingest() -> Record:
     from polyvault.services.record import Record
 
     return Record(audit_log(), cloudtrail.parse)
+
+
+@cache
+def aws_calls() -> AwsCalls:
+    """The retry policy of calls to our own AWS resources."""
+    from polyvault.adapters.aws_calls import AwsCalls
+
+    return AwsCalls(clock())
+
+
+@cache
+def store_definitions() -> tuple[StoreDefinition, ...]:
+    """The stores document, in order of priority; without one, this account's own Secrets Manager."""
+    from polyvault.adapters.aws_client import client
+    from polyvault.adapters.ssm_parameter import read_parameter
+    from polyvault.contracts.stores import StoreDefinition, decode_stores
+
+    common = config.common()
+    if common.stores_parameter is None:
+        own = StoreDefinition(
+            name=OWN_STORE, provider="aws-secrets-manager", environment=common.environment, priority=1
+        )
+        return (own,)
+    return decode_stores(read_parameter(client("ssm"), common.stores_parameter, calls=aws_calls()))
+
+
+@cache
+def stores() -> StoreDirectory:
+    """All configured stores; each loads its SDK and connects when it is first used."""
+    from polyvault.store import StoreDirectory
+
+    by_name = {definition.name: definition for definition in store_definitions()}
+    return StoreDirectory(tuple(by_name), lambda name: _open_store(by_name[name]))
+
+
+def _open_store(definition: StoreDefinition) -> SecretStore:
+    from polyvault import providers
+    from polyvault.adapters.aws_client import client
+    from polyvault.adapters.secret_credential import SecretCredential
+    from polyvault.contracts.decoding import decode_settings
+    from polyvault.store import SecretStore
+
+    path = f"$.stores.{definition.name}.settings"
+    settings = decode_settings(providers.load(definition.provider).Settings, definition.settings, path=path)
+    arn = definition.credential_secret_arn
+    credential = SecretCredential(client("secretsmanager"), arn=arn, calls=aws_calls()) if arn else None
+    driver = providers.open_driver(definition.provider, settings, credential=credential, clock=clock())
+    return SecretStore(driver, name=definition.name, clock=clock(), audit=audit_log(), actor=actor())
+
+
+@cache
+def alerts() -> Alerts:
+    """The alerts topic, or nobody."""
+    from polyvault.adapters.aws_client import client
+    from polyvault.adapters.sns_alerts import NoAlerts, SnsAlerts
+
+    topic = config.common().alerts_topic_arn
+    return SnsAlerts(client("sns"), topic_arn=topic, calls=aws_calls()) if topic else NoAlerts()
+
+
+def sync_state(table: str) -> SyncState:
+    """The state table."""
+    from polyvault.adapters.aws_client import client
+    from polyvault.adapters.dynamodb_state import DynamoDbSyncState
+
+    return DynamoDbSyncState(client("dynamodb"), table=table, calls=aws_calls(), clock=clock())
+
+
+def work_queue(url: str) -> WorkQueue:
+    """One queue of orders."""
+    from polyvault.adapters.aws_client import client
+    from polyvault.adapters.sqs_queue import SqsQueue
+
+    return SqsQueue(client("sqs"), url=url, calls=aws_calls())
+
+
+@cache
+def sync() -> Sync:
+    """Sync executions over all configured stores."""
+    from polyvault.services.sync import Sync
+
+    environments = {definition.name: definition.environment for definition in store_definitions()}
+    state = sync_state(config.sync().state_table)
+    return Sync(stores(), environments, state, audit_log(), alerts(), clock())
+
+
+@cache
+def request_rotations() -> RequestRotation:
+    """Rotation orders to all configured stores."""
+    from polyvault.services.request_rotation import RequestRotation
+
+    return RequestRotation(stores())
+
+
+@cache
+def due_work() -> DueWork:
+    """What is due in the stores that rotate by themselves, and the scheduled syncs."""
+    from polyvault import providers
+    from polyvault.services.schedule import DueWork
+
+    settings = config.scheduler()
+    rotating = {
+        definition.name: stores()[definition.name]
+        for definition in store_definitions()
+        if providers.load(definition.provider).ROTATES
+    }
+    return DueWork(
+        rotating,
+        sync_state(settings.state_table),
+        work_queue(settings.rotation_queue_url),
+        work_queue(settings.sync_queue_url),
+        alerts(),
+        clock(),
+        principal=actor().id,
+    )
 
 
 def _certificates(parameter: str | None) -> Path | None:

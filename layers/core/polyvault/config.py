@@ -61,6 +61,16 @@ class QueueSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """The scheduler queues work, and finds the syncs in the state table."""
+
+    common: CommonSettings
+    rotation_queue_url: str
+    sync_queue_url: str
+    state_table: str
+
+
+@dataclass(frozen=True, slots=True)
 class SyncSettings:
     """Sync configurations and executions live in one table."""
 
@@ -106,6 +116,16 @@ def rotation() -> RotationSettings:
 def queues() -> QueueSettings:
     """Settings of functions/scheduler and functions/rotation_worker."""
     return QueueSettings(common(), _optional("POLYVAULT_ROTATION_QUEUE_URL"), _optional("POLYVAULT_SYNC_QUEUE_URL"))
+
+
+def scheduler() -> SchedulerSettings:
+    """Settings of functions/scheduler."""
+    return SchedulerSettings(
+        common(),
+        _required("POLYVAULT_ROTATION_QUEUE_URL"),
+        _required("POLYVAULT_SYNC_QUEUE_URL"),
+        _required("POLYVAULT_STATE_TABLE"),
+    )
 
 
 def sync() -> SyncSettings:

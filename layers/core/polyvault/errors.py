@@ -7,6 +7,7 @@ PolyvaultError
     MissingLayerError             "azure-key-vault needs layers/azure in this function"
     MissingCapabilityError
   InvalidInputError               path and reason, never the value
+  NotFoundError                   no record of ours has that id
   StoreError                      store, provider, operation, secret name
     SecretNotFoundError
     SecretVersionNotFoundError
@@ -39,6 +40,7 @@ PolyvaultError
   AccessPolicyDeniedError         MfaRequiredError is its leaf
   AuditWriteError                 writes fail closed
   AuditReadError                  the audit log did not answer a query whole
+  HouseholdError                  our own table, queue or topic did not do its part
 
 Retry and failover decide by class, never by text. No message holds a secret value.
 """
@@ -110,6 +112,12 @@ class InvalidInputError(PolyvaultError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class NotFoundError(PolyvaultError):
+    """No configuration, execution or order of ours has that id. A vault's secret has errors of its own."""
+
+    code = "not-found"
 
 
 class StoreError(PolyvaultError):
@@ -345,3 +353,9 @@ class AuditReadError(PolyvaultError):
     """The audit log could not be read whole: never answered as "no events"."""
 
     code = "audit-read"
+
+
+class HouseholdError(PolyvaultError):
+    """Polyvault's own table, queue or topic failed: what was asked is not done, and may be asked again."""
+
+    code = "household"

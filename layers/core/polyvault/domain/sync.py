@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -44,7 +45,8 @@ class SyncConfiguration:
     """One sync. What is accepted here is done; what is not yet done is refused with the name of its field.
 
     ``source_vault`` and ``target_vault`` are names of the stores document, ``secret_filters`` are globs over whole
-    names (``*`` crosses ``/``), ``schedule`` is a five-field cron in UTC.
+    names (``*`` crosses ``/``), ``schedule`` is a five-field cron in UTC. ``registered_at`` is the last change, and no
+    part of the document that users write.
     """
 
     id: str
@@ -62,6 +64,7 @@ class SyncConfiguration:
     notify_on_completion: bool = False
     notify_on_failure: bool = True
     rollback_on_failure: bool = False
+    registered_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -96,14 +99,14 @@ class SyncConfiguration:
 
     def check_environments(self, environments: Mapping[str, str]) -> None:
         """Refuse stores that do not exist or belong to another environment; ``environments`` is by store name."""
-        for vault, store, environment, field in (
+        for vault, store, environment, path in (
             ("sourceVault", self.source_vault, self.source_environment, "sourceEnvironment"),
             ("targetVault", self.target_vault, self.target_environment, "targetEnvironment"),
         ):
             if store not in environments:
                 raise InvalidInputError(vault, "names a store that does not exist")
             if environments[store] != environment:
-                raise InvalidInputError(field, f"is not the environment of the store in {vault}")
+                raise InvalidInputError(path, f"is not the environment of the store in {vault}")
 
     def matches(self, name: str) -> bool:
         """True when one of the filters is the whole name; case matters."""
@@ -195,7 +198,10 @@ class SyncConflict:
 
 @dataclass(frozen=True, slots=True)
 class SyncExecution:
-    """One run. ``secrets_synced`` counts names written and verified; ``secrets_failed`` those that should have been."""
+    """One run. ``secrets_synced`` counts names written and verified; ``secrets_failed`` those that should have been.
+
+    A kept record lists only so many items; ``omitted`` counts the others by status, so that no count shrinks.
+    """
 
     id: str
     config_id: str
@@ -206,14 +212,21 @@ class SyncExecution:
     items: tuple[SyncItem, ...] = ()
     conflicts: tuple[SyncConflict, ...] = ()
     error_code: str | None = None
+    omitted: Mapping[ItemStatus, int] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> Counter[ItemStatus]:
+        """How many items stand where."""
+        return Counter(item.status for item in self.items) + Counter(self.omitted)
 
     @property
     def secrets_synced(self) -> int:
-        return sum(item.status is ItemStatus.VERIFIED for item in self.items)
+        return self.counts[ItemStatus.VERIFIED]
 
     @property
     def secrets_failed(self) -> int:
-        return sum(item.status in FAILED_ITEMS for item in self.items)
+        counts = self.counts
+        return sum(counts[status] for status in FAILED_ITEMS)
 
     @property
     def duration_ms(self) -> int | None:

@@ -1,7 +1,8 @@
 """Vaults, one module a product, with its SDK imported when the provider is opened.
 
 A provider module exports ``Provider`` (a driver: ``Provider(settings, *, credential, clock)``), ``Settings`` (a plain
-frozen dataclass) and ``LAYER`` (the layer that carries its SDK, None when the runtime does). Nothing else lists them.
+frozen dataclass), ``LAYER`` (the layer that carries its SDK, None when the runtime does) and ``ROTATES`` (whether its
+vault rotates a secret when asked, known without opening it). Nothing else lists them.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from polyvault.ports import Clock
 from polyvault.providers import CredentialSource
 
 LAYER = None
+ROTATES = True
 _CURRENT, _PENDING, _PREVIOUS = StagingLabel.CURRENT, StagingLabel.PENDING, StagingLabel.PREVIOUS
 _DEFAULT_RECOVERY_DAYS = 30
 

@@ -48,7 +48,7 @@ class Sync:
         """Run the execution to its final state; the same order again answers the finished record and writes nothing.
 
         InvalidInputError: no such configuration. SyncInterruptedError: out of time; what was applied stays, and the
-        same order goes on. A vault's error fails its item, or makes the run INCOMPLETE when it hides part of the source.
+        same order goes on. A vault's error fails its item, or makes the run INCOMPLETE when it hides the source.
         """
         configuration = self.state.configuration(order.config_id)
         if configuration is None:

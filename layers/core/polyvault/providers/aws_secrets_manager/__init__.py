@@ -26,6 +26,7 @@ from polyvault.providers.aws_secrets_manager import shapes
 from polyvault.providers.aws_secrets_manager.codes import NoSuchVersion, classify, retry_after
 
 LAYER = None
+ROTATES = True
 _PAGE = 100
 _CONNECTIONS = 16
 _SHORTEST_ID, _LONGEST_ID = 32, 64

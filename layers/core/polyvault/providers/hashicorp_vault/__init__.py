@@ -13,9 +13,10 @@ from polyvault.providers.hashicorp_vault.kv1 import Kv1
 from polyvault.providers.hashicorp_vault.kv2 import Kv2
 from polyvault.providers.hashicorp_vault.settings import Settings
 
-__all__ = ["LAYER", "Provider", "Settings"]
+__all__ = ["LAYER", "ROTATES", "Provider", "Settings"]
 
 LAYER = "hashicorp"
+ROTATES = False
 
 
 def Provider(settings: Settings, *, credential: CredentialSource | None, clock: Clock) -> Kv1 | Kv2:
