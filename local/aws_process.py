@@ -55,7 +55,7 @@ def start(directory: Path, python: Path | None, port: int | None = None, *, log:
     if importlib.util.find_spec("ministack") is None:
         raise LocalCloudError("AWS: the package ministack is missing: run `make dev`")
     directory = directory.resolve()
-    _build_runtime()
+    build_runtime()
     port = port_for("AWS", port)
     shutil.rmtree(directory / "tmp", ignore_errors=True)  # unpacked functions of an earlier run
     for folder in ("state", "s3", "tmp"):
@@ -98,7 +98,8 @@ def _environment(directory: Path, python: Path | None, port: int) -> dict[str, s
     }
 
 
-def _build_runtime() -> None:
+def build_runtime() -> None:
+    """Install the Lambda runtime client into RUNTIME_DIR, unless it is there."""
     from local.aws import runtime_dir
 
     try:
