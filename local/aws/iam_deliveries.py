@@ -3,7 +3,8 @@
 A rule needs `sqs:SendMessage` on the queue, `lambda:InvokeFunction` on the function or `sns:Publish` on the topic,
 granted to events.amazonaws.com, usually with the rule's ARN as `aws:SourceArn`; and where the target is encrypted with
 a customer key, the key's policy must let the service use it. MiniStack delivers regardless.
-An undeliverable event is dropped with a warning in the log; a target's dead-letter queue is not modelled.
+An undeliverable event goes to the target's dead-letter queue where that lets the rule in (without AWS's message
+attributes on the cause), else it is dropped; the log says so.
 """
 
 from __future__ import annotations
@@ -67,8 +68,11 @@ _deliver = eventbridge._invoke_target
 def _deliver_if_allowed(target: Mapping[str, Any], event: Any, rule: Mapping[str, Any], view: Any = None) -> None:
     if allows(target.get("Arn", ""), rule["Arn"], get_account_id()):
         _deliver(target, event, rule, view)
-    else:
-        log.warning("%s may not deliver to %s: its resource policy does not allow it", rule["Arn"], target.get("Arn"))
+        return
+    log.warning("%s may not deliver to %s: its resource policy does not allow it", rule["Arn"], target.get("Arn"))
+    dead_letters = (target.get("DeadLetterConfig") or {}).get("Arn")
+    if dead_letters and allows(dead_letters, rule["Arn"], get_account_id()):
+        _deliver({"Arn": dead_letters}, event, rule, view)
 
 
 def install() -> None:

@@ -11,6 +11,11 @@ from local.aws.strict_answers import Refusal, Secret
 _AWS_MANAGED = ("", "alias/aws/secretsmanager")
 
 
+def planned_arn(name: str) -> str:
+    """The ARN of a secret that does not exist yet, for policies on it; its last six characters are not known."""
+    return f"arn:aws:secretsmanager:{get_region()}:{get_account_id()}:secret:{name}-??????"
+
+
 def check_use(secret: Secret, version_id: str | None, *actions: str) -> None:
     """Refuse when the key is missing or unusable, or when the caller may not do these kms: actions with it.
 

@@ -87,7 +87,8 @@ def create_secret(data: Data) -> Response:
     known = sm._secrets.get(name)
     if known:
         return _created_before(known, token, data)
-    strict_kms.check_use({"ARN": name, "KmsKeyId": data.get("KmsKeyId")}, token, "kms:GenerateDataKey", "kms:Decrypt")
+    planned = {"ARN": strict_kms.planned_arn(name), "KmsKeyId": data.get("KmsKeyId")}
+    strict_kms.check_use(planned, token, "kms:GenerateDataKey", "kms:Decrypt")
     sm._store_new_secret(
         name,
         description=data.get("Description", ""),

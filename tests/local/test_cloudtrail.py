@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.conftest import ACCOUNT, REGION, client, eventually
+from tests.local.policies import document
 
 pytestmark = pytest.mark.cloud
 
@@ -46,7 +47,7 @@ def handler(event, context):
 class Listener:
     """A rule in some state and the queue it delivers to."""
 
-    def __init__(self, aws: Aws, state: str, *, policy: bool = True) -> None:
+    def __init__(self, aws: Aws, state: str, *, policy: bool = True, dead_letters: str | None = None) -> None:
         self.sqs, self.events = aws("sqs"), aws("events")
         self.name = f"trail-{uuid.uuid4().hex[:8]}"
         self.url = self.sqs.create_queue(QueueName=self.name)["QueueUrl"]
@@ -64,7 +65,8 @@ class Listener:
             tls_only["Condition"] = {"Bool": {"aws:SecureTransport": "false"}}
             document = json.dumps({"Version": "2012-10-17", "Statement": [statement, tls_only]})
             self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": document})
-        self.events.put_targets(Rule=self.name, Targets=[{"Id": "queue", "Arn": arn}])
+        undelivered = {"DeadLetterConfig": {"Arn": dead_letters}} if dead_letters else {}
+        self.events.put_targets(Rule=self.name, Targets=[{"Id": "queue", "Arn": arn, **undelivered}])
         self.seen: list[dict[str, Any]] = []
 
     def about(self, name: str) -> list[dict[str, Any]]:
@@ -335,4 +337,30 @@ def test_a_queue_that_does_not_let_the_rule_in_gets_nothing(aws: Aws, listen: An
     closed, opened = listen(policy=False), listen()
     aws("secretsmanager").get_secret_value(SecretId=secret)
     opened.named("GetSecretValue", secret)
+    assert closed.about(secret) == []
+
+
+def test_what_a_closed_queue_refuses_goes_to_the_dead_letters(aws: Aws, listen: Any, secret: str) -> None:
+    name = f"dead-{uuid.uuid4().hex[:8]}"
+    url = aws("sqs").create_queue(QueueName=name)["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    send = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    aws("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": document(send)})
+    closed = listen(policy=False, dead_letters=arn)
+    aws("secretsmanager").get_secret_value(SecretId=secret)
+
+    def refused() -> bool:
+        messages = aws("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        details = [json.loads(message["Body"])["detail"] for message in messages]
+        return any(
+            detail["eventName"] == "GetSecretValue" and detail["requestParameters"] == {"secretId": secret}
+            for detail in details
+        )
+
+    assert eventually(refused)
     assert closed.about(secret) == []

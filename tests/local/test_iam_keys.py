@@ -54,6 +54,16 @@ def test_a_key_grant_for_one_secret_opens_no_other(as_role: Any, secret: Any, ke
     assert denied(lambda: service.get_secret_value(SecretId=other)) == "Access to KMS is not allowed"
 
 
+def test_a_key_grant_by_name_covers_a_secret_that_is_made(as_role: Any, key: str) -> None:
+    name = f"made-{uuid.uuid4()}"
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-*"
+    bound = {"StringLike": {"kms:EncryptionContext:SecretARN": arn}}
+    use = allow("kms:GenerateDataKey", "kms:Decrypt", on=key, when=bound)
+    service = as_role(allow("secretsmanager:CreateSecret"), use)("secretsmanager")
+    assert service.create_secret(Name=name, SecretString="x", KmsKeyId=key)["VersionId"]
+    assert denied(lambda: service.create_secret(Name=f"other-{name}", SecretString="x", KmsKeyId=key))
+
+
 def test_a_grant_through_secrets_manager_does_not_open_the_key_itself(aws: Aws, as_role: Any, key: str) -> None:
     sealed = aws("kms").encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
     via = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
