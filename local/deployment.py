@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,13 @@ def _run(what: str, command: list[str], log: Path, env: Mapping[str, str], timeo
     with log.open("wb") as sink:
         try:
             done = subprocess.run(  # noqa: S603 - our own commands, no shell
-                command, cwd=PROJECT, env=dict(env), stdout=sink, stderr=subprocess.STDOUT, timeout=timeout, check=False
+                command,
+                cwd=PROJECT,
+                env={**os.environ, **env},  # noqa: TID251 - a developer's shell after `make env`
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             sink.write(f"\nstopped after {timeout:.0f} s\n".encode())
@@ -108,10 +114,5 @@ def sam_command(env: Mapping[str, str]) -> list[str]:
 
     found = which("sam", path=env.get("PATH"))
     if found is None:
-        raise SystemExit("sam is not installed: run `make env-tools` first")
+        raise SystemExit("sam is not installed: run `make dev` first")
     return [found]
-
-
-def python() -> str:
-    """The interpreter that runs us: child processes of ours use the same one."""
-    return sys.executable

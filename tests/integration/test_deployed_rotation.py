@@ -88,7 +88,7 @@ def test_secrets_manager_refuses_a_function_that_gave_it_no_permission(site: Sit
     with pytest.raises(secrets_manager.exceptions.ClientError) as refused:
         secrets_manager.rotate_secret(
             SecretId=name,
-            RotationLambdaARN=site.bundle.outputs["SyncFunctionArn"],
+            RotationLambdaARN=site.bundle.outputs["RotationFunctionArn"].removesuffix("rotation") + "sync",
             RotationRules={"AutomaticallyAfterDays": 30},
         )
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
