@@ -1,4 +1,4 @@
-"""Who works on an encrypted queue, topic, bucket, table or parameter must be allowed to use its key.
+"""Who works on an encrypted queue, topic, bucket or table must be allowed to use its key.
 
 AWS checks the caller's kms: permission, with `kms:ViaService` and the service's encryption context, on every call
 that opens or seals data under a customer key. MiniStack does not. Keys that AWS manages are open to the account.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ministack.core.responses import get_account_id
-from ministack.services import dynamodb, kms, s3, sns, sqs, ssm
+from ministack.services import dynamodb, kms, s3, sns, sqs
 
 _SEAL, _OPEN = "kms:GenerateDataKey", "kms:Decrypt"
 
@@ -33,9 +33,6 @@ _ACTIONS: dict[str, tuple[str, ...]] = {
     "sns:Publish": (_SEAL, _OPEN),
     "s3:PutObject": (_SEAL,),
     "s3:GetObject": (_OPEN,),
-    "ssm:GetParameter": (_OPEN,),
-    "ssm:GetParameters": (_OPEN,),
-    "ssm:GetParametersByPath": (_OPEN,),
     **dict.fromkeys(
         (
             "dynamodb:GetItem",
@@ -100,17 +97,9 @@ def _of_table(arn: str) -> Found:
     return described.get("KMSMasterKeyArn"), {"aws:dynamodb:tableName": name}
 
 
-def _of_parameter(arn: str) -> Found:
-    name = arn.partition(":parameter")[2]
-    parameter = ssm._parameters.get(name) or ssm._parameters.get(name.removeprefix("/")) or {}
-    key_id = parameter.get("KeyId") if parameter.get("Type") == "SecureString" else None
-    return key_id, {"PARAMETER_ARN": arn}
-
-
 _LOOKUPS: dict[str, Callable[[str], Found]] = {
     "sqs": _of_queue,
     "sns": _of_topic,
     "s3": _of_bucket,
     "dynamodb": _of_table,
-    "ssm": _of_parameter,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.conftest import ACCOUNT, REGION
+from tests.local.conftest import ACCOUNT, REGION, eventually
 from tests.local.policies import allow, denied, document
 
 pytestmark = pytest.mark.cloud
@@ -177,3 +178,46 @@ def test_a_mapping_needs_a_role_that_may_read_the_queue(
     made = aws("lambda").create_event_source_mapping(FunctionName=function, EventSourceArn=arn, Enabled=False)
     assert made["EventSourceArn"] == arn
     aws("lambda").delete_event_source_mapping(UUID=made["UUID"])
+
+
+def test_an_encrypted_topic_needs_the_key_too(aws: Aws, as_role: Any, key: str) -> None:
+    name = f"iam-{uuid.uuid4().hex[:8]}"
+    topic = aws("sns").create_topic(Name=name, Attributes={"KmsMasterKeyId": key})["TopicArn"]
+    publish = allow("sns:Publish", on=topic)
+    without, using = as_role(publish), as_role(publish, allow("kms:GenerateDataKey", "kms:Decrypt", on=key))
+    entries = [{"Id": "1", "Message": "x"}]
+    assert using("sns").publish(TopicArn=topic, Message="x")["MessageId"]
+    assert using("sns").publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)["Successful"]
+    with pytest.raises(ClientError) as caught:
+        without("sns").publish(TopicArn=topic, Message="x")
+    assert caught.value.response["Error"]["Code"] == "AuthorizationError"
+    assert "kms:GenerateDataKey" in caught.value.response["Error"]["Message"]
+
+
+def test_a_failed_event_is_handed_on_only_by_a_role_that_may_write(
+    aws: Aws, role_of: Any, deploy: Any, queue: tuple[str, str], key: str
+) -> None:
+    url, arn = queue
+    source = "def handler(event, context):\n    raise ValueError\n"
+    send = allow("sqs:SendMessage", on=arn)
+    roles = {
+        "nothing": role_of(),
+        "no key": role_of(send),
+        "all": role_of(send, allow("kms:GenerateDataKey", "kms:Decrypt", on=key)),
+    }
+    for name, role in roles.items():
+        function = deploy(source, Role=role)
+        aws("lambda").put_function_event_invoke_config(
+            FunctionName=function,
+            MaximumRetryAttempts=0,
+            DestinationConfig={"OnFailure": {"Destination": arn}},
+        )
+        aws("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps({"from": name}))
+
+    def received() -> list[str]:
+        messages = aws("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [json.loads(message["Body"])["requestPayload"]["from"] for message in messages.get("Messages", [])]
+
+    assert eventually(received) == ["all"]
+    time.sleep(0.5)  # the other two were asked first: their events would be there by now
+    assert received() == ["all"]
