@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from polyvault.adapters.aws_calls import AwsCalls
     from polyvault.contracts.stores import StoreDefinition
     from polyvault.domain.audit import Actor
-    from polyvault.ports import Alerts, AuditLog, Clock, SyncState, WorkQueue
+    from polyvault.ports import Alerts, AuditLog, Clock, Inventory, SyncState, WorkQueue
     from polyvault.services.record import Record
+    from polyvault.services.report import WriteReport
     from polyvault.services.request_rotation import RequestRotation
     from polyvault.services.rotate import Rotate
     from polyvault.services.schedule import DueWork
@@ -145,6 +146,57 @@ def alerts() -> Alerts:
 
     topic = config.common().alerts_topic_arn
     return SnsAlerts(client("sns"), topic_arn=topic, calls=aws_calls()) if topic else NoAlerts()
+
+
+@cache
+def report() -> WriteReport:
+    """Compliance reports over all configured stores."""
+    from polyvault.adapters.aws_client import client
+    from polyvault.adapters.report_html import HtmlReport
+    from polyvault.adapters.report_json import JsonReport
+    from polyvault.adapters.s3_report_archive import S3ReportArchive
+    from polyvault.services.inventory import TakeStock
+    from polyvault.services.report import WriteReport
+
+    settings = config.compliance()
+    return WriteReport(
+        TakeStock([_inventory(definition) for definition in store_definitions()], audit=audit_log(), clock=clock()),
+        formats=(JsonReport(), HtmlReport()),
+        archive=S3ReportArchive(client("s3"), bucket=settings.reports_bucket, calls=aws_calls()),
+        audit=audit_log(),
+        alerts=alerts(),
+        clock=clock(),
+        actor=actor(),
+    )
+
+
+def _inventory(definition: StoreDefinition) -> Inventory:
+    """A store's collector; a store without one is named in the report as not looked at."""
+    from polyvault.adapters.aws_inventory import AwsInventory
+    from polyvault.services.inventory import WithoutCollector
+
+    collectors = {AwsInventory.provider: _aws_inventory}
+    collector = collectors.get(definition.provider)
+    if collector is None:
+        return WithoutCollector(definition.name, definition.provider, definition.environment)
+    return collector(definition)
+
+
+def _aws_inventory(definition: StoreDefinition) -> Inventory:
+    from polyvault.adapters.aws_client import client
+    from polyvault.adapters.aws_inventory import AwsInventory
+    from polyvault.contracts.decoding import decode_settings
+    from polyvault.providers.aws_secrets_manager import Settings
+
+    path = f"$.stores.{definition.name}.settings"
+    region = decode_settings(Settings, definition.settings, path=path).region
+    return AwsInventory(
+        client("secretsmanager", region_name=region),
+        client("kms", region_name=region),
+        store=definition.name,
+        environment=definition.environment,
+        calls=aws_calls(),
+    )
 
 
 def sync_state(table: str) -> SyncState:

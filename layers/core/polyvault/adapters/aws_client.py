@@ -25,7 +25,14 @@ FAILURES = (BotoCoreError, ClientError, ResponseParserError, IncompleteAnswer)
 # Fields without which an answer means nothing. Operations whose honest answer may be empty (PutItem, GetItem of an
 # absent key) are told from a cut one by length, checksum and form.
 _REQUIRED: dict[str, tuple[str, ...]] = {
+    "DescribeKey": ("KeyMetadata",),
+    "DescribeSecret": ("ARN", "Name"),
+    "GetKeyPolicy": ("Policy",),
+    "GetKeyRotationStatus": ("KeyRotationEnabled",),
     "GetParameter": ("Parameter",),
+    "GetResourcePolicy": ("ARN", "Name"),
+    "ListSecretVersionIds": ("Versions",),
+    "ListSecrets": ("SecretList",),
     "Publish": ("MessageId",),
     "PutObject": ("ETag",),
     "Query": ("Items", "Count"),

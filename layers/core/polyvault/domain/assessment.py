@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from polyvault.domain.checks import Check
-from polyvault.domain.checks.check import ROTATION_CLASS_TAG
+from polyvault.domain.checks.check import ROTATION_CLASS_TAG, counted
 from polyvault.domain.compliance import EvidenceGap, Gap, Policy, Severity, Status, Verdict, Waiver
 from polyvault.domain.frameworks import Control
 from polyvault.domain.inventory import Evidence, StoreInventory, Subject
@@ -75,10 +75,10 @@ class Summary:
     out_of_scope: int
 
     def __post_init__(self) -> None:
-        counted = self.compliant + self.non_compliant + self.warnings
-        counted += self.not_assessed + self.exempt + self.not_applicable
-        if counted != self.total_secrets:
-            raise ReportError(f"{counted} secrets were counted, {self.total_secrets} were in scope")
+        parts = self.compliant + self.non_compliant + self.warnings
+        parts += self.not_assessed + self.exempt + self.not_applicable
+        if parts != self.total_secrets:
+            raise ReportError(f"{parts} secrets were counted, {self.total_secrets} were in scope")
 
 
 def evaluate(
@@ -125,16 +125,16 @@ def summarise(subjects: Sequence[Subject], results: Iterable[CheckResult], *, ou
         rows[result.subject.id].append(result.status)
     if len(rows) != len(subjects) or len({len(statuses) for statuses in rows.values()}) > 1:
         raise ReportError("a secret is there twice, or lacks a verdict that another has")
-    counted = Counter(_counts_as(statuses) for statuses in rows.values())
+    secrets = Counter(_counts_as(statuses) for statuses in rows.values())
     flat = [status for statuses in rows.values() for status in statuses]
     return Summary(
         total_secrets=len(subjects),
-        compliant=counted[Status.PASS],
-        non_compliant=counted[Status.FAIL],
-        warnings=counted[Status.WARN],
-        not_assessed=counted[Status.NOT_ASSESSED],
-        exempt=counted[Status.EXEMPT],
-        not_applicable=counted[Status.NOT_APPLICABLE],
+        compliant=secrets[Status.PASS],
+        non_compliant=secrets[Status.FAIL],
+        warnings=secrets[Status.WARN],
+        not_assessed=secrets[Status.NOT_ASSESSED],
+        exempt=secrets[Status.EXEMPT],
+        not_applicable=secrets[Status.NOT_APPLICABLE],
         coverage=coverage(flat),
         out_of_scope=out_of_scope,
     )
@@ -194,14 +194,14 @@ def _caps(
     control: Control, counts: Mapping[Status, int], not_run: Sequence[str], stores: Sequence[StoreInventory]
 ) -> Iterable[str]:
     if counts.get(Status.NOT_ASSESSED):
-        yield f"partial: {counts[Status.NOT_ASSESSED]} verdicts lack their evidence"
+        yield f"partial: evidence missing for {counted(counts[Status.NOT_ASSESSED], 'verdict')}"
     if not_run:
         yield f"partial: {', '.join(not_run)} not run"
     unlisted = [store.store for store in stores if store.gap]
     if unlisted:
-        yield f"partial: not listed: {', '.join(unlisted)}"
+        yield f"partial: {', '.join(unlisted)} not looked at"
     if counts.get(Status.EXEMPT):
-        yield f"{counts[Status.EXEMPT]} failures are waived"
+        yield f"waived: {counted(counts[Status.EXEMPT], 'failure')}"
     if not control.automatic:
         yield "automatic part only: no attestation is stored"
 

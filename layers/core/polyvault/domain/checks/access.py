@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from polyvault.domain.checks.check import (
     Check,
     age,
+    counted,
     failed,
     is_new,
     is_restricted,
@@ -31,8 +32,8 @@ def not_public(subject: Subject, policy: Policy, now: datetime) -> Verdict:
     threshold = "0 statements for everybody"
     public = [grant for grant in grants if grant.anybody and not grant.restricted]
     if public:
-        return failed(f"{len(public)} statements let everybody in", threshold)
-    return passed(f"{len(grants)} granting statements, none for everybody", threshold)
+        return failed(f"{counted(len(public), 'statement')} for everybody", threshold)
+    return passed(f"{counted(len(grants), 'grant')}, none for everybody", threshold)
 
 
 def cross_account(subject: Subject, policy: Policy, now: datetime) -> Verdict:
@@ -53,7 +54,7 @@ def no_wildcard_grant(subject: Subject, policy: Policy, now: datetime) -> Verdic
     wide = [grant for grant in _grants(subject) if grant.grants_all or grant.uses_not]
     threshold = "0 statements"
     if wide:
-        return failed(f"{len(wide)} statements grant by wildcard, NotAction or NotPrincipal", threshold)
+        return failed(f"{counted(len(wide), 'grant')} by wildcard, NotAction or NotPrincipal", threshold)
     return passed("each grant names its actions and principals", threshold)
 
 

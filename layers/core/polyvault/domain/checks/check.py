@@ -85,3 +85,8 @@ def age(span: timedelta) -> str:
     """A span as people say it: hours below two days, days from there, rounded down."""
     hours = int(span.total_seconds() // 3600)
     return f"{hours} h" if hours < 48 else f"{hours // 24} d"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from polyvault.domain.checks.check import Check, failed, is_restricted, not_applicable, passed
+from polyvault.domain.checks.check import Check, counted, failed, is_restricted, not_applicable, passed
 from polyvault.domain.compliance import Category, Policy, Severity, Verdict
 from polyvault.domain.inventory import Configuration, EncryptionKey, Replica, Subject
 from polyvault.domain.resource_policy import parse
@@ -49,7 +49,11 @@ def replicas_where_allowed(subject: Subject, policy: Policy, now: datetime) -> V
     if not seen.replicas:
         return passed("no replicas", threshold)
     faults = [fault for replica in seen.replicas for fault in _replica_faults(replica, seen, policy)]
-    return failed("; ".join(faults), threshold) if faults else passed(f"{len(seen.replicas)} replicas", threshold)
+    return (
+        failed("; ".join(faults), threshold)
+        if faults
+        else passed(counted(len(seen.replicas), "good replica"), threshold)
+    )
 
 
 def _default_key(key_id: str | None) -> bool:

@@ -8,6 +8,7 @@ from polyvault.domain.checks.check import (
     ROTATION_CLASS_TAG,
     Check,
     age,
+    counted,
     failed,
     known,
     max_age,
@@ -112,7 +113,7 @@ def version_sprawl(subject: Subject, policy: Policy, now: datetime) -> Verdict:
     """C11: few old versions stay readable by a label. Versions without one are the vault's to remove."""
     kept = [v for v in subject.versions.read().versions if v.labels and CURRENT_LABEL not in v.labels]
     old = [v for v in kept if now - known(v.created_at, "when a version was written") > policy.old_version_age]
-    observed = f"{len(old)} labelled versions older than {age(policy.old_version_age)}"
+    observed = f"{counted(len(old), 'labelled version')} older than {age(policy.old_version_age)}"
     threshold = f"at most {policy.old_versions}"
     return passed(observed, threshold) if len(old) <= policy.old_versions else failed(observed, threshold)
 
