@@ -120,6 +120,13 @@ def test_ids_of_two_sources_do_not_meet(log: DynamoDbAuditLog, client: Any) -> N
     assert len(rows(client)) == 2
 
 
+def test_long_ids_are_told_apart_and_kept_whole(log: DynamoDbAuditLog, client: Any) -> None:
+    ids = [character * 900 for character in "ab"]
+    log.append([event(event_id, START) for event_id in ids * 2])
+    found = all_pages(lambda **page: log.for_secret("prod/orders", START, START + DAY, **page), 1)
+    assert sorted(e.event_id for e in found) == ids
+
+
 def test_a_row_is_never_replaced(log: DynamoDbAuditLog) -> None:
     log.append([event("e1", START)])
     log.append([event("e1", START, outcome=Outcome.ERROR)])

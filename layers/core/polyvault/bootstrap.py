@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from polyvault.contracts.stores import StoreDefinition
     from polyvault.domain.audit import Actor
     from polyvault.ports import Alerts, AuditLog, Clock, Inventory, SyncState, WorkQueue
+    from polyvault.services.api import ApiServices
     from polyvault.services.record import Record
     from polyvault.services.report import WriteReport
     from polyvault.services.request_rotation import RequestRotation
@@ -253,6 +254,31 @@ def due_work() -> DueWork:
         alerts(),
         clock(),
         principal=actor().id,
+    )
+
+
+@cache
+def api_services() -> ApiServices:
+    """What the REST API serves, over all configured stores."""
+    from polyvault.services.api import ApiServices
+    from polyvault.services.audit_query import AskAudit
+    from polyvault.services.manage_syncs import ManageSyncs
+    from polyvault.services.order_rotation import OrderRotation
+    from polyvault.services.overview import Overview
+
+    settings = config.api()
+    overview = Overview(stores(), {definition.name: definition.provider for definition in store_definitions()})
+    return ApiServices(
+        overview,
+        AskAudit(audit_log(), clock()),
+        OrderRotation(overview, work_queue(settings.rotation_queue_url), audit_log(), clock()),
+        ManageSyncs(
+            {definition.name: definition.environment for definition in store_definitions()},
+            sync_state(settings.state_table),
+            work_queue(settings.sync_queue_url),
+            audit_log(),
+            clock(),
+        ),
     )
 
 

@@ -39,9 +39,10 @@ FAILURE_SHARDS = 4
 PARALLEL_PUTS = 8
 RETRY = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=1.0, budget_seconds=4.0)
 
-_POSITION = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z#.{1,200}", re.DOTALL)
+_POSITION = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z#.{1,300}", re.DOTALL)
 _TIME_WIDTH = len("2026-01-05T12:00:00.000000Z")
-_MAX_INDEX_BYTES = 1024
+_MAX_VALUE_BYTES = 1024
+_MAX_ID_BYTES = 128
 
 type Item = dict[str, dict[str, Any]]
 
@@ -166,9 +167,10 @@ class DynamoDbAuditLog:
 def encode(event: AuditEvent, *, expires_at: datetime) -> Item:
     """The event as a row, in DynamoDB's own notation."""
     time, instant = _time(event.occurred_at), event.occurred_at.astimezone(UTC)
-    sort = f"{time}#{event.event_id}#{event.source}"
+    key_id = _key_part(event.event_id, _MAX_ID_BYTES)
+    sort = f"{time}#{key_id}#{event.source}"
     texts: dict[str, str | None] = {
-        "pk": f"{event.source}#{event.event_id}",
+        "pk": f"{event.source}#{key_id}",
         "sk": "event",
         "event_id": event.event_id,
         "occurred_at": time,
@@ -225,11 +227,14 @@ def _time(instant: datetime) -> str:
 
 
 def _partition(value: str, day: date) -> str:
-    """The index partition of a value's day; a value too long for a key is found by its hash."""
-    key = value.encode(errors="backslashreplace")
-    if len(key) > _MAX_INDEX_BYTES:
-        value = "sha256:" + hashlib.sha256(key).hexdigest()
-    return f"{value}#{day:%Y%m%d}"
+    """The index partition of a value's day."""
+    return f"{_key_part(value, _MAX_VALUE_BYTES)}#{day:%Y%m%d}"
+
+
+def _key_part(text: str, longest: int) -> str:
+    """The text, or its digest where a key has no room for it."""
+    encoded = text.encode(errors="backslashreplace")
+    return text if len(encoded) <= longest else "sha256:" + hashlib.sha256(encoded).hexdigest()
 
 
 def _side_by_side[T, R](call: Callable[[T], R], items: Sequence[T]) -> list[R]:

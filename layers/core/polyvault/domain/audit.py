@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from polyvault.errors import InvalidInputError
 
-MAX_EVENT_ID = 128
+MAX_EVENT_ID = 1024
 
 
 class EventType(StrEnum):
@@ -30,6 +30,8 @@ class EventType(StrEnum):
     ROTATION_STEP = "rotation.step"
     ROTATION_SUCCEEDED = "rotation.succeeded"
     ROTATION_FAILED = "rotation.failed"
+    SYNC_CONFIGURED = "sync.configured"
+    SYNC_REQUESTED = "sync.requested"
     SYNC_STARTED = "sync.started"
     SYNC_ITEM = "sync.item"
     SYNC_FINISHED = "sync.finished"
@@ -62,6 +64,15 @@ class Actor:
     id: str
     type: ActorType = ActorType.UNKNOWN
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, through the API: as the API's own authoriser says, never as a header claims."""
+
+    actor: Actor
+    ip_address: str | None = None
+    user_agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,29 @@ class TimeRange:
             day -= timedelta(days=1)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditQuestion:
+    """Events of one secret or of one principal, exactly one of the two, in [start, end): by default, the last week.
+
+    The page after the first needs the start and end that the first one's answer states.
+    """
+
+    secret: str | None = None
+    user: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    limit: int = 50
+    token: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.secret and not self.user:
+            raise InvalidInputError("secret", "is missing, and so is user: give one")
+        if self.secret and self.user:
+            raise InvalidInputError("user", "cannot be given together with secret")
+        if self.token is not None and (self.start is None or self.end is None):
+            raise InvalidInputError("token", "needs the start and end of the answer that it came from")
+
+
 def check_limit(limit: int) -> int:
     """The page size, or InvalidInputError."""
     if not 1 <= limit <= MAX_PAGE:
