@@ -53,7 +53,7 @@ bench: $(BUNDLE) ## figures beside a baseline of the same run -> build/bench/sum
 	@$(PYTHON) -m benchmarks
 
 proof: $(TOOLS) ## crash points on a real PostgreSQL -> build/proof/summary.json
-	@$(PYTHON) -m tests.killpoints
+	@PYTHONPATH=layers/core $(PYTHON) -m tests.killpoints
 
 faults: $(TOOLS) ## injected faults -> build/faults/summary.json
 	@$(PYTHON) tools/faults.py
