@@ -47,12 +47,15 @@ def decode[T](contract: type[T], data: object) -> T:
 
 
 def decode_settings[T](settings: type[T], data: object, *, path: str = "$.settings") -> T:
-    """``data`` as the plain frozen dataclass of a provider: camelCase names, unknown fields refused."""
+    """``data`` as the plain frozen dataclass of a provider: camelCase names, unknown fields refused.
+
+    The dataclass checks its own invariants and raises InvalidInputError with the field's camelCase name.
+    """
     try:
-        decoded = decode(_struct_of(settings), data)
+        return settings(**msgspec.structs.asdict(decode(_struct_of(settings), data)))
     except InvalidInputError as error:
-        raise InvalidInputError(path + error.path.removeprefix("$"), error.reason) from None
-    return settings(**msgspec.structs.asdict(decoded))
+        inner, reason = error.path, error.reason
+    raise InvalidInputError(path + (inner[1:] if inner.startswith("$") else f".{inner}"), reason)
 
 
 def _load(text: str | bytes, max_depth: int) -> tuple[Any, str | None]:
