@@ -20,7 +20,7 @@ logging.getLogger("polyvault")
 copy_config_to_registered_loggers(logger, include={"polyvault"})
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext, *, rotate: Rotate | None = None) -> None:
     """Do the step that the event names, or fail with an error that names the field, the state or the target."""
     request = decode(RotationEvent, event).to_request()

@@ -18,7 +18,7 @@ class RotationEvent(msgspec.Struct, frozen=True, rename="pascal"):
 
     step: str
     secret_id: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
-    client_request_token: Annotated[str, msgspec.Meta(min_length=32, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+    client_request_token: Annotated[str, msgspec.Meta(min_length=32, max_length=64, pattern=r"\A[\x21-\x7e]+\Z")]
     rotation_token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] | None = None
 
     def __repr__(self) -> str:
