@@ -142,7 +142,8 @@ def post_rotation() -> Response[str]:
 def put_sync_configuration(config_id: str) -> Response[str]:
     """Keep a sync configuration."""
     query(http.NoQuery)
-    configuration = body(http.SyncConfigurationBody).to_configuration(config_id)
+    event = app.current_event
+    configuration = http.sync_configuration(config_id, event.body, is_base64=event.is_base64_encoded or False)
     return answer(200, http_answers.sync_configuration(services().syncs.put(caller(), configuration)))
 
 
@@ -178,7 +179,7 @@ def refuse(error: Exception) -> Response[str]:
     if isinstance(error, errors.PolyvaultError):
         content["error"] = error.code
     if isinstance(error, errors.InvalidInputError):
-        content |= {"path": error.path, "reason": error.reason}
+        content |= {"path": error.path.removeprefix("$."), "reason": error.reason}
     wait = error.retry_after if isinstance(error, errors.TransientStoreError) else None
     log = logger.exception if status >= SERVER_ERROR else logger.info
     log("the request is refused", extra={"status": status, "error": content["error"], "field": content["path"]})

@@ -16,10 +16,10 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from random import SystemRandom
 from typing import Any
 
-from polyvault.adapters.aws_client import FAILURES, error_code, is_transient
+from polyvault.adapters.aws_calls import AwsCalls
+from polyvault.adapters.aws_client import FAILURES, error_code
 from polyvault.domain.audit import (
     Actor,
     ActorType,
@@ -50,7 +50,7 @@ type Item = dict[str, dict[str, Any]]
 class DynamoDbAuditLog:
     """AuditLog over one table. Needs dynamodb:PutItem on the table and dynamodb:Query on its indexes, nothing else.
 
-    ``client`` comes from `aws_client.client`: one attempt a call; the retries are made here, with one policy.
+    ``client`` comes from `aws_client.client`: one attempt a call; the retries are made here.
     """
 
     def __init__(
@@ -67,16 +67,14 @@ class DynamoDbAuditLog:
         self._table = table
         self._clock = clock
         self._retention = timedelta(days=retention_days)
-        self._retry = retry
-        self._draw = draw or SystemRandom().random
+        self._calls = AwsCalls(clock, retry=retry, draw=draw)
 
     def append(self, events: Sequence[AuditEvent]) -> None:
         """Make each event durable, once; several are put side by side. AuditWriteError names those that are not."""
-        started = self._clock.monotonic()
 
         def attempt(event: AuditEvent) -> Exception | None:
             try:
-                self._put(event, started)
+                self._put(event)
             except FAILURES as exc:
                 return exc
             return None
@@ -98,10 +96,12 @@ class DynamoDbAuditLog:
         """Events of the principal, a role's sessions under the role; newest first."""
         return self._page("user", principal_id(user), TimeRange(start, end), check_limit(limit), token)
 
-    def _put(self, event: AuditEvent, started: float) -> None:
+    def _put(self, event: AuditEvent) -> None:
         item = encode(event, expires_at=event.occurred_at + self._retention)
         try:
-            self._call(started, self._client.put_item, Item=item, ConditionExpression="attribute_not_exists(pk)")
+            self._calls(
+                self._client.put_item, TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)"
+            )
         except FAILURES as exc:
             if error_code(exc) != "ConditionalCheckFailedException":
                 raise  # a row that is there already is what was asked for
@@ -132,6 +132,7 @@ class DynamoDbAuditLog:
         """Rows between the two sort keys, both outside, newest first, without the expired ones."""
         now = int(self._clock.now().timestamp())
         arguments: dict[str, Any] = {
+            "TableName": self._table,
             "IndexName": f"by_{index}",
             "KeyConditionExpression": f"gsi_{index}_pk = :partition AND gsi_{index}_sk BETWEEN :low AND :high",
             "ExpressionAttributeValues": {":partition": {"S": partition}, ":low": {"S": low}, ":high": {"S": high}},
@@ -140,7 +141,7 @@ class DynamoDbAuditLog:
         }
         while True:
             try:
-                answer = self._call(self._clock.monotonic(), self._client.query, **arguments)
+                answer = self._calls(self._client.query, **arguments)
             except FAILURES as exc:
                 raise AuditReadError(f"the audit table did not answer ({error_code(exc)})") from exc
             for item in answer["Items"]:
@@ -149,19 +150,6 @@ class DynamoDbAuditLog:
             if "LastEvaluatedKey" not in answer:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    def _call(self, started: float, operation: Callable[..., Any], **arguments: Any) -> Any:
-        """One operation, tried again while that may help; each is idempotent (a put by its condition)."""
-        for retry in itertools.count(1):
-            try:
-                return operation(TableName=self._table, **arguments)
-            except FAILURES as exc:
-                elapsed = self._clock.monotonic() - started
-                delay = self._retry.delay(retry, draw=self._draw(), retry_after=None, elapsed=elapsed)
-                if delay is None or not is_transient(exc):
-                    raise
-            self._clock.sleep(delay)
-        raise AssertionError("unreachable: count() does not end")
 
 
 def encode(event: AuditEvent, *, expires_at: datetime) -> Item:

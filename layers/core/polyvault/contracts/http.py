@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError  # noqa: TID2
 from pydantic.alias_generators import to_camel  # noqa: TID251 - this module is its place
 
 from polyvault.contracts.decoding import MAX_BYTES, parse_json
+from polyvault.contracts.sync_configuration import decode_sync_configuration
 from polyvault.domain.query import MAX_PAGE, AuditQuestion
 from polyvault.domain.sync import SyncConfiguration
 from polyvault.errors import InvalidInputError
@@ -23,14 +24,11 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d))?", re.ASCII)
 # pydantic's own sentences may name patterns or the caller's fields: these are ours, by the type of the error.
 _REASONS = {
-    "bool_type": "is not true or false",
-    "bool_parsing": "is not true or false",
     "greater_than_equal": "is too small",
     "int_parsing": "is not a whole number",
     "int_parsing_size": "is not a whole number",
     "int_type": "is not a whole number",
     "less_than_equal": "is too large",
-    "list_type": "is not a list",
     "missing": "is missing",
     "model_attributes_type": "is not an object",
     "model_type": "is not an object",
@@ -39,7 +37,6 @@ _REASONS = {
     "string_too_short": "is empty",
     "string_type": "is not text",
     "string_unicode": "is not text",
-    "too_long": "has too many items",
 }
 
 Name = Annotated[str, Field(min_length=1, max_length=2048, pattern=_PRINTABLE)]
@@ -123,33 +120,6 @@ class SyncExecutionBody(_Body):
     config_id: Word
 
 
-class SyncConfigurationBody(_Body):
-    """PUT /sync/configurations/{id}; the id in the body, when it is there, is the one in the path."""
-
-    id: Word | None = None
-    name: Word
-    enabled: bool = True
-    source_environment: Word
-    target_environment: Word
-    source_vault: Word
-    target_vault: Word
-    secret_filters: Annotated[list[Name], Field(max_length=50)]
-    sync_type: Word = "manual"
-    schedule: Word | None = None
-    conflict_resolution: Word = "manual"
-    validate_after_sync: bool = True
-    notify_on_completion: bool = False
-    notify_on_failure: bool = True
-    rollback_on_failure: bool = False
-
-    def to_configuration(self, config_id: str) -> SyncConfiguration:
-        """The configuration; InvalidInputError names the field that breaks its rules."""
-        if self.id not in (None, config_id):
-            raise InvalidInputError("id", "is not the id in the path")
-        fields = self.model_dump(exclude={"id", "secret_filters"})
-        return SyncConfiguration(id=config_id, secret_filters=tuple(self.secret_filters), **fields)
-
-
 def check_event(event: object) -> None:
     """Raise InvalidInputError for an event that is not a REST API's."""
     _validated(ProxyEvent, event)
@@ -157,12 +127,17 @@ def check_event(event: object) -> None:
 
 def body[M: Contract](contract: type[M], text: str | None, *, is_base64: bool = False) -> M:
     """The request's JSON body; InvalidInputError when it is missing, too large, too deep or not of the contract."""
-    if not text:
-        raise InvalidInputError("body", "is missing")
-    raw: str | bytes | None = _base64(text) if is_base64 else text
-    if raw is None:
-        raise InvalidInputError("body", "is not base64")
-    return _validated(contract, parse_json(raw))
+    return _validated(contract, _json(text, is_base64))
+
+
+def sync_configuration(config_id: str, text: str | None, *, is_base64: bool = False) -> SyncConfiguration:
+    """The body of PUT /sync/configurations/{id}; an id in it must be the one in the path."""
+    document = _json(text, is_base64)
+    if not isinstance(document, dict):
+        raise InvalidInputError("$", "is not an object")
+    if document.setdefault("id", config_id) != config_id:
+        raise InvalidInputError("id", "is not the id in the path")
+    return decode_sync_configuration(document)
 
 
 def query[M: Contract](contract: type[M], parameters: Mapping[str, Sequence[str]] | None) -> M:
@@ -215,6 +190,15 @@ def _validated[M: Contract](contract: type[M], data: object) -> M:
     if first["type"] == "extra_forbidden":  # the last part is a name that the caller chose
         raise InvalidInputError(".".join(where[:-1]) or "$", "has a field that is not known")
     raise InvalidInputError(".".join(where) or "$", _REASONS.get(first["type"], "is not allowed"))
+
+
+def _json(text: str | None, is_base64: bool) -> Any:
+    if not text:
+        raise InvalidInputError("body", "is missing")
+    raw: str | bytes | None = _base64(text) if is_base64 else text
+    if raw is None:
+        raise InvalidInputError("body", "is not base64")
+    return parse_json(raw)
 
 
 def _base64(text: str) -> bytes | None:

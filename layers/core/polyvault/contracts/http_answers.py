@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from polyvault.contracts.sync_configuration import encode_sync_configuration
+from polyvault.contracts.sync_execution import encode_sync_execution
 from polyvault.domain.audit import AuditEvent, AuditPage
 from polyvault.domain.secret import Health, SecretInfo, VersionInfo
 from polyvault.domain.sync import SyncConfiguration, SyncExecution
@@ -72,61 +74,12 @@ def rotation(order: RotationOrder) -> Json:
 
 def sync_configuration(found: SyncConfiguration) -> Json:
     """A configuration as it is kept."""
-    return {
-        "id": found.id,
-        "name": found.name,
-        "enabled": found.enabled,
-        "sourceEnvironment": found.source_environment,
-        "targetEnvironment": found.target_environment,
-        "sourceVault": found.source_vault,
-        "targetVault": found.target_vault,
-        "secretFilters": list(found.secret_filters),
-        "syncType": found.sync_type,
-        "schedule": found.schedule,
-        "conflictResolution": found.conflict_resolution,
-        "validateAfterSync": found.validate_after_sync,
-        "notifyOnCompletion": found.notify_on_completion,
-        "notifyOnFailure": found.notify_on_failure,
-        "rollbackOnFailure": found.rollback_on_failure,
-    }
+    return encode_sync_configuration(found)
 
 
 def sync_execution(found: SyncExecution) -> Json:
     """An execution as it stands."""
-    return {
-        "executionId": found.id,
-        "configId": found.config_id,
-        "status": found.status.value,
-        "requestedBy": found.requested_by,
-        "startedAt": _time(found.started_at),
-        "finishedAt": _time(found.finished_at),
-        "durationMs": found.duration_ms,
-        "secretsSynced": found.secrets_synced,
-        "secretsFailed": found.secrets_failed,
-        "errorCode": found.error_code,
-        "items": [
-            {
-                "name": one.name,
-                "action": one.action.value,
-                "status": one.status.value,
-                "reason": one.reason,
-                "errorCode": one.error_code,
-                "sourceVersion": one.source_version,
-                "targetVersion": one.target_version,
-                "writtenVersion": one.written_version,
-            }
-            for one in found.items
-        ],
-        "conflicts": [
-            {
-                "name": one.name,
-                "sourceVersion": one.source_version,
-                "targetVersion": one.target_version,
-                "resolution": one.resolution,
-            }
-            for one in found.conflicts
-        ],
-    }
+    return {"executionId": found.id, **encode_sync_execution(found)}
 
 
 def _secret(one: SecretInfo) -> Json:
