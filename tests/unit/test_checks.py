@@ -297,7 +297,8 @@ class TestReplicas:
 class TestWhoIsLetIn:
     @pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": [OTHER, "*"]}])
     def test_everybody_without_a_condition_is_public(self, principal: object) -> None:
-        assert status_of("C16", subject(document=policy(allow(principal)))) is Status.FAIL
+        public = subject(document=policy(allow(principal)))
+        assert status_of("C16", public) is status_of("C17", public, TRUSTING) is Status.FAIL
 
     def test_everybody_of_one_organisation_is_not_public_but_must_be_trusted(self) -> None:
         tied = subject(document=policy(allow("*", Condition=ORGANISATION)))

@@ -17,24 +17,25 @@ from polyvault.domain.compliance import EvidenceGap, Gap
 class Evidence[T]:
     """One thing that was read, named so that a reader of the report can ask for it again.
 
-    ``facts`` is None exactly when ``gap`` says why; ``error`` is the vault's own word for it.
+    ``facts`` is None exactly when ``gap`` says why; ``error`` is the vault's own word for it. ``sha256`` is over the
+    canonical facts, empty when there are none.
     """
 
     id: str
     facts: T | None
     gap: Gap | None = None
     error: str = ""
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = "" if self.facts is None else hashlib.sha256(canonical(self.facts)).hexdigest()
+        object.__setattr__(self, "sha256", digest)
 
     def read(self) -> T:
         """The facts; raises EvidenceGap when there are none, so that no check can pass without them."""
         if self.facts is None:
             raise EvidenceGap(self.gap or Gap.DATA_MISSING, f"{self.id}: {self.error or 'was not read'}")
         return self.facts
-
-    @property
-    def sha256(self) -> str:
-        """Over the canonical facts; empty when there are none."""
-        return hashlib.sha256(canonical(self.facts)).hexdigest() if self.facts is not None else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -116,7 +116,7 @@ def build(
     if request.start >= now:
         raise InvalidInputError("start", "is in the future")
     in_period = now < request.end + _END_TOLERANCE
-    stores = tuple(sorted(inventories, key=lambda store: store.store))
+    stores = tuple(sorted(map(_in_order, inventories), key=lambda store: store.store))
     estate = [subject for store in stores for subject in store.subjects]
     counted = [subject for subject in estate if not subject.replica]
     scoped = tuple(sorted((s for s in counted if request.covers(s.environment)), key=lambda s: s.id))
@@ -150,6 +150,10 @@ def build(
         recommendations=_recommendations((*findings, *policy_findings)),
         results=results,
     )
+
+
+def _in_order(store: StoreInventory) -> StoreInventory:
+    return replace(store, subjects=tuple(sorted(store.subjects, key=lambda subject: subject.id)))
 
 
 def _in_scope(store: StoreInventory, request: ReportRequest) -> bool:

@@ -88,6 +88,8 @@ def _grants(subject: Subject) -> list[Statement]:
 
 
 def _foreign_faults(grant: Statement, own: str, policy: Policy) -> Iterable[str]:
+    if grant.anybody and not grant.restricted:
+        yield "everybody is let in"
     parties = [*grant.foreign_accounts(own)]
     if grant.anybody:
         parties += [value.split("/", 1)[0] for value in grant.values_of(*_ORGANISATION_KEYS)]
