@@ -80,8 +80,10 @@ def _accept(secret: Secret, function_arn: str, data: Data) -> Response:
     token = data.get("ClientRequestToken") or str(uuid.uuid4())
     if token in secret["Versions"]:  # the same request again: it starts nothing
         return _answer(secret, token)
+    if is_running(secret):  # also in the moment between the label's move and the answer of finishSecret
+        raise Refusal("InvalidRequestException", IN_PROGRESS)
     if pending := unfinished(secret):
-        if secret.get("RotationEnabled") and not is_running(secret):
+        if secret.get("RotationEnabled"):
             start(secret, pending)
         raise Refusal("InvalidRequestException", IN_PROGRESS)
     secret["RotationLambdaARN"], secret["RotationEnabled"] = function_arn, True

@@ -185,13 +185,21 @@ def deploy_application(site: Site) -> Stack:
 def rotate(site: Site, secret: str = SECRET, *, seconds: float = 60) -> str:
     """RotateSecret, and wait until the new version is AWSCURRENT and nothing is pending; answers its version id."""
     secrets_manager = site.aws("secretsmanager")
-    wait_until("the previous rotation", lambda: is_settled(secrets_manager, secret), seconds=seconds)
     token = str(uuid.uuid4())
-    version_id = secrets_manager.rotate_secret(SecretId=secret, ClientRequestToken=token)["VersionId"]
+
+    def accepted() -> str | None:
+        try:
+            return str(secrets_manager.rotate_secret(SecretId=secret, ClientRequestToken=token)["VersionId"])
+        except secrets_manager.exceptions.InvalidRequestException as error:
+            if "previous rotation" not in str(error):
+                raise
+            return None
+
+    version_id = wait_until("the end of the previous rotation", accepted, seconds=seconds)
     wait_until(
         f"the rotation of {secret}", lambda: is_settled(secrets_manager, secret, current=version_id), seconds=seconds
     )
-    return str(version_id)
+    return version_id
 
 
 def is_settled(secrets_manager: Any, secret: str, *, current: str | None = None) -> bool:
