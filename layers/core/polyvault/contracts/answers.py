@@ -48,6 +48,18 @@ def answer_check(required: Mapping[str, tuple[str, ...]], *, json_body: bool = T
     return check
 
 
+def form_check(operation_model: Any, response_dict: Mapping[str, Any], **_: object) -> None:
+    """A handler for botocore's ``before-parse`` of JSON services: what is no object would break its parser.
+
+    The other checks come after the call, by `answer_check`.
+    """
+    if response_dict["status_code"] < _FIRST_ERROR_STATUS and isinstance(response_dict["body"], bytes):
+        body = response_dict["body"]
+        if body.lstrip()[:1] not in (b"{", b""):
+            _check_body(str(operation_model.name), body, response_dict["headers"])
+            raise IncompleteAnswer(f"{operation_model.name}: the answer is not a JSON object")
+
+
 def _check_body(operation: str, body: bytes, headers: Mapping[str, str]) -> None:
     if headers.get("content-encoding") not in (None, "", "identity"):
         return

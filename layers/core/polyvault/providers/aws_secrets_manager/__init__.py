@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from polyvault.contracts.answers import answer_check
+from polyvault.contracts.answers import answer_check, form_check
 from polyvault.domain.capability import Capability, StoreLimits
 from polyvault.domain.secret import (
     RawVersion,
@@ -95,6 +95,7 @@ class Provider:
                 max_pool_connections=_CONNECTIONS,
             ),
         )
+        self._client.meta.events.register("before-parse.secrets-manager", form_check)
         self._client.meta.events.register("after-call.secrets-manager", answer_check(_REQUIRED))
 
     def get(self, name: str, version: VersionRef) -> RawVersion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.client import IncompleteRead
 from typing import Any
 
 from polyvault.contracts.answers import IncompleteAnswer
@@ -57,6 +58,8 @@ def classify(exc: Exception) -> ErrorCode:
         return ErrorCode.VERSION_NOT_FOUND
     if isinstance(exc, IncompleteAnswer | ResponseParserError | exceptions.ResponseStreamingError):
         return ErrorCode.INCOMPLETE_RESPONSE
+    if isinstance(exc, exceptions.ConnectionClosedError) and _was_cut(exc):
+        return ErrorCode.INCOMPLETE_RESPONSE
     if isinstance(exc, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return ErrorCode.AUTHENTICATION_FAILED
     if isinstance(exc, exceptions.CredentialRetrievalError):
@@ -75,6 +78,12 @@ def retry_after(exc: Exception) -> float | None:
         return None
     wait = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", "")
     return float(wait) if wait.isdecimal() else None
+
+
+def _was_cut(exc: Any) -> bool:
+    """Older botocore finds a cut body itself, and gives it the name of a connection that closed without an answer."""
+    inner = exc.kwargs.get("error")
+    return any(isinstance(reason, IncompleteRead) for reason in getattr(inner, "args", ()))
 
 
 def _by_code(exc: Any) -> ErrorCode:

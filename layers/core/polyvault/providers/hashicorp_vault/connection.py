@@ -157,6 +157,8 @@ def classify(exc: Exception) -> ErrorCode:
     if isinstance(exc, ServerBusy):
         return ErrorCode.THROTTLED if exc.status == _THROTTLED else ErrorCode.UNAVAILABLE
     if isinstance(exc, exceptions.InvalidPath):
+        if not is_vaults(exc):
+            return ErrorCode.INCOMPLETE_RESPONSE
         return ErrorCode.UNAVAILABLE_STATE if has_metadata(exc.json) else ErrorCode.NOT_FOUND
     if isinstance(exc, exceptions.InvalidRequest):
         moved = any("check-and-set" in str(error) for error in exc.errors or ())
@@ -182,6 +184,11 @@ def retry_after(exc: Exception) -> float | None:
     return exc.retry_after if isinstance(exc, ServerBusy) else None
 
 
+def is_vaults(exc: Any) -> bool:
+    """True when a refusal has the form of Vault's: a load balancer's own 404 says nothing about secrets."""
+    return isinstance(exc.json, dict) and ("errors" in exc.json or "data" in exc.json)
+
+
 def has_metadata(body: object) -> bool:
     """True when a 404 speaks of a version that was there: deleted or destroyed, and not missing."""
     data = body.get("data") if isinstance(body, dict) else None
@@ -202,19 +209,29 @@ def _session(verify: str | bool) -> Any:
 
 def _check_response(response: Any, **_: object) -> None:
     """Before hvac reads it: hvac passes a redirect and a body that is no JSON on as a success."""
+    fault = _fault_of(response)
+    if fault is not None:
+        response.close()  # nobody else will: the caller never sees this response
+        raise fault
+
+
+def _fault_of(response: Any) -> Exception | None:
     status = response.status_code
     if status >= _SERVER_ERROR or status in _TRANSIENT_STATUSES:
         wait = response.headers.get("retry-after", "")
-        raise ServerBusy(status, float(wait) if wait.isdecimal() else None)
+        return ServerBusy(status, float(wait) if wait.isdecimal() else None)
     if _REDIRECT <= status < _CLIENT_ERROR:
-        raise IncompleteAnswer("the answer is a redirect, which is not followed")
-    if status == _OK:
-        try:
-            document = response.json()
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise IncompleteAnswer("the answer is not a JSON object")
+        return IncompleteAnswer("the answer is a redirect, which is not followed")
+    if status == _OK and not _is_object(response):
+        return IncompleteAnswer("the answer is not a JSON object")
+    return None
+
+
+def _is_object(response: Any) -> bool:
+    try:
+        return isinstance(response.json(), dict)
+    except ValueError:
+        return False
 
 
 _bundles: dict[str, str] = {}

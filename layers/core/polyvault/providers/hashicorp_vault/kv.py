@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from polyvault.domain.capability import StoreLimits
 from polyvault.domain.secret import SecretInfo, SecretValue
 from polyvault.errors import ErrorCode
-from polyvault.providers.hashicorp_vault.connection import Connection, classify, data_of, retry_after
+from polyvault.providers.hashicorp_vault.connection import Connection, classify, data_of, is_vaults, retry_after
 
 VALUE = "value"
 # A segment is not empty, "." or "..", and holds no control character and no lone surrogate.
@@ -78,7 +78,7 @@ class KvDriver:
         try:
             answer = self._connection.call(lambda client: list_folder(client, folder))
         except InvalidPath as exc:
-            if exc.errors:  # no such mount, or no such namespace: not an empty folder
+            if exc.errors or not is_vaults(exc):  # no such mount, or somebody else's 404: not an empty folder
                 raise
             return ()
         keys: list[str] = data_of(answer, "keys")["keys"]
