@@ -7,7 +7,9 @@ anything of the project is installed.
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 LAYERS = ("core", "targets", "hashicorp", "azure", "gcp")
@@ -90,7 +93,11 @@ def _dependencies(layer: str, architecture: str, shelf: Path) -> Path:
         _install(lock, root, MACHINES[architecture])
         _trim(root)
         compile_tree(root, root)
-        root.rename(kept)
+        try:
+            root.rename(kept)
+        except OSError:
+            if not kept.is_dir():  # another build was first: the same bytes
+                raise
     return kept
 
 
@@ -113,10 +120,45 @@ def _trim(root: Path) -> None:
             path.unlink()  # RECORD lists files that are gone by now; the metadata itself stays
     for tests in [path for path in root.rglob("tests") if path.is_dir()]:
         shutil.rmtree(tests)
+    shutil.rmtree(root / "boto3/examples", ignore_errors=True)
     for data in (root / "botocore/data", root / "boto3/data"):
         for model in [path for path in data.glob("*") if path.is_dir() and path.name not in AWS_SERVICES]:
             shutil.rmtree(model)
-    shutil.rmtree(root / "boto3/examples", ignore_errors=True)
+        for path in data.glob("*/*/*"):
+            _slim_model(path)
+    endpoints = root / "botocore/data/endpoints.json"
+    if endpoints.exists():
+        _slim_endpoints(endpoints)
+
+
+def _slim_model(path: Path) -> None:
+    """Leave out a service model's prose, which clients parse at each start and never read."""
+    if path.name.startswith("examples-"):
+        path.unlink()
+        return
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    slim = json.dumps(_without_prose(json.loads(text)), separators=(",", ":"))
+    path.unlink()
+    path.with_name(path.name.removesuffix(".gz")).write_text(slim)
+
+
+def _without_prose(value: Any) -> Any:
+    if isinstance(value, dict):
+        # The key stays: botocore's own changes to S3's model append to it. And a member may have that name.
+        return {
+            key: "" if key == "documentation" and isinstance(each, str) else _without_prose(each)
+            for key, each in value.items()
+        }
+    return [_without_prose(each) for each in value] if isinstance(value, list) else value
+
+
+def _slim_endpoints(path: Path) -> None:
+    """Leave out the addresses of services that are not called."""
+    document = json.loads(path.read_text())
+    for partition in document["partitions"]:
+        services = partition["services"]
+        partition["services"] = {name: services[name] for name in services if name in AWS_SERVICES}
+    path.write_text(json.dumps(document, separators=(",", ":")))
 
 
 def _freeze(root: Path) -> None:

@@ -44,7 +44,7 @@ class Api:
         )
         self._signer.add_auth(request)
         signed = urllib.request.Request(  # noqa: S310 - the URL is the stack's own output
-            request.url, data=data, headers=dict(request.headers.items()), method=method
+            self._url + path, data=data, headers=dict(request.headers.items()), method=method
         )
         try:
             with urllib.request.urlopen(signed, timeout=35) as answer:  # noqa: S310

@@ -66,7 +66,7 @@ def client(cloud: Cloud, service: str) -> Any:
     """A boto3 client of the emulated AWS."""
     env = cloud.env()
     return boto3.client(
-        service,
+        service,  # type: ignore[call-overload]  # one overload for each service by its literal name
         region_name=REGION,
         endpoint_url=env["AWS_ENDPOINT_URL"],
         aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
