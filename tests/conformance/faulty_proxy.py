@@ -30,17 +30,22 @@ type Spoil = Callable[[str, Answer], Answer]
 
 
 class Proxy:
-    """Its ``url`` stands for the peer's. ``spoil`` may change at any time; ``requests`` counts what arrived."""
+    """Its ``url`` stands for the peer's. ``spoil`` may change at any time; ``seen`` is what arrived."""
 
     def __init__(self, upstream: str, ca_file: str | None) -> None:
         self.spoil: Spoil = lambda path, answer: answer
-        self.requests = 0
+        self.seen: list[tuple[str, dict[str, str]]] = []
         self._upstream = urlsplit(upstream)
         self._ca_file = ca_file
         self.url = ""
 
+    @property
+    def requests(self) -> int:
+        """How many requests arrived."""
+        return len(self.seen)
+
     def forward(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
-        self.requests += 1
+        self.seen.append((f"{method} {path}", headers))
         place = (str(self._upstream.hostname), self._upstream.port)
         connection: http.client.HTTPConnection
         if self._ca_file:
@@ -59,8 +64,10 @@ class Proxy:
 
 
 @contextmanager
-def proxy_for(upstream: str, *, ca_file: str | None = None, leaf: Leaf | None = None) -> Iterator[Proxy]:
-    """Run a proxy on the loopback address; over TLS when a certificate is given."""
+def proxy_for(
+    upstream: str, *, ca_file: str | None = None, leaf: Leaf | None = None, host: str = "127.0.0.1"
+) -> Iterator[Proxy]:
+    """Run a proxy on a loopback address; over TLS when a certificate is given."""
     proxy = Proxy(upstream, ca_file)
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,13 +93,13 @@ def proxy_for(upstream: str, *, ca_file: str | None = None, leaf: Leaf | None = 
         def log_message(self, *_: Any) -> None:
             """Quiet: requests carry tokens."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     server.daemon_threads = True
     if leaf is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(leaf.certificate_path, leaf.key_path)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    proxy.url = f"http{'s' if leaf else ''}://127.0.0.1:{server.server_address[1]}"
+    proxy.url = f"http{'s' if leaf else ''}://{host}:{server.server_address[1]}"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
