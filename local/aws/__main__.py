@@ -1,6 +1,6 @@
 """`python -m local.aws`: serve emulated AWS on 127.0.0.1:$GATEWAY_PORT until SIGTERM.
 
-Configured by the environment only; see `settings.py` and docs/local-cloud.md.
+Configured by the environment only; see `settings.py` and docs/emulated-aws.md.
 """
 
 from __future__ import annotations

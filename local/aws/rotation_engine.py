@@ -135,6 +135,9 @@ def _rotate(secret: Secret, token: str) -> None:
                 if not _attempt(secret, token, current_before):
                     return
             except StepFailedError as failure:
+                if _is_superseded(secret, token, current_before):
+                    _abandon(secret, token)
+                    return
                 log.warning("rotation of %s: attempt %d: %s", secret["Name"], attempt, failure)
                 _notify("RotationFailed", secret, message=str(failure), attempt=attempt)
                 continue
@@ -153,13 +156,17 @@ def _attempt(secret: Secret, token: str, current_before: str | None) -> bool:
     for step in STEPS:
         if not secret.get("RotationEnabled") or secret.get("DeletedDate"):
             return False
-        if labelled(secret, "AWSCURRENT") not in {current_before, token}:
+        if _is_superseded(secret, token, current_before):
             _abandon(secret, token)
             return False
         _invoke(secret, step, token)
     if labelled(secret, "AWSCURRENT") != token or labelled(secret, "AWSPENDING") not in {None, token}:
         raise StepFailedError("finishSecret: AWSCURRENT is not on the new version")
     return True
+
+
+def _is_superseded(secret: Secret, token: str, current_before: str | None) -> bool:
+    return labelled(secret, "AWSCURRENT") not in {current_before, token}
 
 
 def _succeeded(secret: Secret, token: str) -> None:
