@@ -1,7 +1,8 @@
-"""What a failed login or statement means, by SQLSTATE and by how far the protocol came. No text is read.
+"""What a failed login or statement means, by SQLSTATE and by how far the protocol came. No server's words are read.
 
 libpq keeps the SQLSTATE of a failed login to itself, but traces each protocol message as it is: the trace says whether
-TLS was agreed, whether the server asked for a password, and the code of its answer in any language.
+TLS was agreed, whether the server asked for a password, and the code of its answer in any language. Only a way to log
+in that `require_auth` forbids leaves no trace: libpq's own message, which is never translated here, tells it.
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from polyvault.errors import (
 _SERVER_ERROR = re.compile(r'^B\t\d+\tErrorResponse\t S "[^"]*" (?:V "[A-Z]+" )?C "([0-9A-Z]{5})"', re.MULTILINE)
 _PASSWORD_ASKED = re.compile(r"^B\t\d+\tAuthentication(?:SASL|MD5Password)\b", re.MULTILINE)
 _AUTHENTICATION = re.compile(r"^B\t\d+\tAuthentication", re.MULTILINE)
+_FORBIDDEN_METHOD = "authentication method requirement"
 
 # A lock, a busy or restarting server, a replica, a lost connection, a concurrent change of one role: later may do.
 _PASSING = ("08", "40", "53", "57", "58", "XX")
 _PASSING_CODES = frozenset({"25006", "55006", "55P03"})
 
 
-def login_failure(trace: str, *, tls: bool) -> RotationError:
+def login_failure(trace: str, message: str, *, tls: bool) -> RotationError:
     """The error for a connection that never came to be. ``tls`` says whether it was to be encrypted."""
     if found := _SERVER_ERROR.search(trace):
         return _refused_login(found[1], asked=bool(_PASSWORD_ASKED.search(trace)), tls=tls)
     if "\tSSLResponse\t" in trace and "\tStartupMessage\t" not in trace:
         return TargetTlsError("TLS with the target failed: certificate, host name or no TLS at all")
-    if _AUTHENTICATION.search(trace):
+    if _AUTHENTICATION.search(trace) or _FORBIDDEN_METHOD in message:
         return PostConditionError("the target asks for no SCRAM or MD5 password, so a login would prove nothing")
     return TargetUnavailableError("the target cannot be reached")
 

@@ -127,8 +127,8 @@ class Twins:
         """Grant what the twin lacks and revoke what it has beyond the reference, then look again."""
         self._revoke_extras(reference, twin, owner)
         self._grant_missing(reference, twin, owner)
-        check_equal(self._catalog, reference, self._existing(twin.name), owner)
         check_owns_nothing(self._catalog, reference.name, twin.name)
+        check_equal(self._catalog, reference, self._existing(twin.name), owner)
 
     def _revoke_extras(self, reference: Role, twin: Role, owner: str) -> None:
         allowed = self._catalog.access(reference, acts_as=owner).privileges

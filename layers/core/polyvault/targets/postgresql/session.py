@@ -148,8 +148,9 @@ def _connect(credential: Credential, ca_file: Path | None, clock: Clock, *, time
         raise
     record = trace.stop()
     if not connected:
+        message = connection.get_error_message()
         connection.finish()
-        raise login_failure(record, tls=credential.tls)
+        raise login_failure(record, message, tls=credential.tls)
     connection.nonblocking = 1
     return psycopg.Connection(connection)
 
