@@ -65,7 +65,7 @@ def caller() -> Caller:
     if not identity.user_arn:
         raise errors.AccessPolicyDeniedError("the request has no IAM identity")
     arn = printable(identity.user_arn, limit=2048)
-    principal, name = principal_id(arn), arn.rpartition("/")[2]
+    principal, name = principal_id(arn), arn.replace(":", "/").rpartition("/")[2]
     kind = ActorType.ROLE if principal != arn else ActorType.USER
     agent = identity.user_agent
     return Caller(Actor(principal, kind, name), identity.source_ip, printable(agent) if agent else None)

@@ -414,6 +414,22 @@ def test_a_request_without_identity_is_denied_on_each_route(house: House) -> Non
 
 
 @pytest.mark.parametrize(
+    ("arn", "actor"),
+    [
+        ("arn:aws:sts::111122223333:assumed-role/platform/dora", (DORA, "role", "dora")),
+        ("arn:aws:iam::111122223333:user/team/eve", ("arn:aws:iam::111122223333:user/team/eve", "user", "eve")),
+        ("arn:aws:iam::111122223333:root", ("arn:aws:iam::111122223333:root", "user", "root")),
+    ],
+)
+def test_who_asks_is_the_principal_of_iam(house: House, arn: str, actor: tuple[str, str, str]) -> None:
+    event = load("versions")
+    event["requestContext"]["identity"]["userArn"] = arn
+    house.send(event)
+    (found,) = house.of_type(EventType.METADATA_READ)
+    assert (found.actor.id, found.actor.type, found.actor.name) == actor
+
+
+@pytest.mark.parametrize(
     "spelling", ["X-Forwarded-For", "x-forwarded-for", "Forwarded", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP"]
 )
 def test_where_a_caller_is_comes_from_no_header(house: House, spelling: str) -> None:
