@@ -12,6 +12,8 @@ SOURCES := template.yaml layers/Makefile tools/build_layer.py $(shell find funct
 TOOLS := $(VENV)/.locked build/sam-venv/.locked
 # `sam build` wants the runtime's own interpreter on PATH.
 WITH_RUNTIME = PATH="$$(dirname "$$(tools/find-python)"):$$PATH" SAM_CLI_TELEMETRY=0 ARCHITECTURE=$(ARCHITECTURE)
+# Two builds at once would write the same folder: the second waits, where the system has flock.
+ONE_BUILD = $(if $(shell command -v flock),flock build/.lock)
 # Locks are complete, hashed and for wheels alone: no resolver, no source build, nothing that is not in them.
 INSTALL = -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all:
 
@@ -72,9 +74,9 @@ demo: $(TOOLS) ## the main job, end to end, on the local cloud
 
 build: $(BUNDLE) ## the bundle in .aws-sam/build (ARCHITECTURE=arm64 for Graviton)
 
-$(BUNDLE): $(SOURCES) $(TOOLS)
+$(BUNDLE): $(SOURCES) | $(TOOLS)
 	@rm -f build/bundle-*.stamp
-	@$(WITH_RUNTIME) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(WITH_RUNTIME) $(ONE_BUILD) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@touch $@
 
 deploy: $(BUNDLE) ## deploy to your account: STAGE=dev, staging or prod

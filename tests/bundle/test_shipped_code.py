@@ -199,3 +199,35 @@ def locked_versions(layer: str) -> dict[str, str]:
     """Distributions and versions in a layer's lock."""
     lock = PROJECT / "layers" / layer.removesuffix("Layer").lower() / "requirements.txt"
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(\S+)", lock.read_text(), re.MULTILINE))
+
+
+_DESCRIBE_CLIENTS = """
+import json
+import boto3
+
+def shape(model):
+    members = getattr(model, "members", {})
+    return [model.type_name, sorted(members), sorted(getattr(model, "required_members", []))]
+
+found = {}
+for service in json.loads(SERVICES):
+    for region in ("us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1"):
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        client = boto3.client(service, region_name=region, **keys)
+        found[service + region] = [client.meta.endpoint_url, client._client_config.signature_version]
+    model = client.meta.service_model
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        found[service + name] = [shape(each) for each in (operation.input_shape, operation.output_shape) if each]
+    found[service + "pages"] = [name for name in client.meta.method_to_api_mapping if client.can_paginate(name)]
+print(json.dumps(found, sort_keys=True))
+"""
+
+
+def test_slim_models_make_the_same_clients(bundle: Bundle) -> None:
+    """Same addresses in each partition, same signatures, operations and fields as with boto3's whole data."""
+    code = f"SERVICES = {json.dumps(sorted(build_layer.AWS_SERVICES))!r}\n{_DESCRIBE_CLIENTS}"
+    slim = bare_python(code, bundle.layer("CoreLayer"))
+    whole = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert slim.returncode == 0, slim.stderr
+    assert json.loads(slim.stdout) == json.loads(whole.stdout)
