@@ -52,10 +52,14 @@ class Site:
         return client(self.cloud, service)
 
     @property
+    def api_url(self) -> str:
+        return local_api_url(self.bundle.outputs["ApiUrl"], self.cloud.env()["AWS_ENDPOINT_URL"])
+
+    @property
     def api(self) -> Api:
         env = self.cloud.env()
         return Api(
-            local_api_url(self.bundle.outputs["ApiUrl"], env["AWS_ENDPOINT_URL"]),
+            self.api_url,
             access_key=env["AWS_ACCESS_KEY_ID"],
             secret_key=env["AWS_SECRET_ACCESS_KEY"],
             region=REGION,
