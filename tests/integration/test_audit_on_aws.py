@@ -55,6 +55,7 @@ def boto(env: dict[str, str], service: str) -> Any:
 @pytest.fixture
 def log(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> DynamoDbAuditLog:
     """An audit log on an empty table, through the client that functions use."""
+    aws_client.session.cache_clear()  # it keeps the credentials that it found first
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", aws["AWS_ACCESS_KEY_ID"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", aws["AWS_SECRET_ACCESS_KEY"])
     client = aws_client.client("dynamodb", region_name=REGION, endpoint_url=aws["AWS_ENDPOINT_URL"])

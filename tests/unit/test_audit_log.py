@@ -24,14 +24,21 @@ from tests.fakes import START, FakeClock
 DAY = timedelta(days=1)
 
 
+@pytest.fixture(scope="module")
+def moto_client() -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        aws_client.session.cache_clear()  # it keeps the credentials that it found first
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        yield aws_client.client("dynamodb", region_name="us-east-1")
+
+
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    with mock_aws():
-        made = aws_client.client("dynamodb", region_name="us-east-1")
-        create_audit_table(made)
-        yield made
+def client(moto_client: Any) -> Iterator[Any]:
+    """A client of a DynamoDB whose table "audit" is empty."""
+    create_audit_table(moto_client)
+    yield moto_client
+    moto_client.delete_table(TableName="audit")
 
 
 @pytest.fixture

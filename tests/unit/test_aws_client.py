@@ -19,6 +19,7 @@ QUERY = json.dumps({"Count": 0, "Items": [], "ScannedCount": 0}).encode()
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Any:
+    aws_client.session.cache_clear()  # it keeps the credentials that it found first
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     return aws_client.client("dynamodb", region_name="us-east-1")

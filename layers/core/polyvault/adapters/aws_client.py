@@ -6,15 +6,16 @@ Retries are their callers' business: an adapter applies one `domain.retry` polic
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ChecksumError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
-from polyvault.contracts.answers import IncompleteAnswer, answer_check
+from polyvault.contracts.answers import IncompleteAnswer, answer_check, form_check
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 READ_TIMEOUT_SECONDS = 3.0
@@ -60,6 +61,12 @@ _RETRYABLE_CODES = frozenset(
 )
 
 
+@cache
+def session() -> botocore.session.Session:
+    """One for all clients, so that what they share is loaded once. boto3 adds a sixth to the start and nothing here."""
+    return botocore.session.get_session()
+
+
 def client(
     service: str,
     *,
@@ -68,19 +75,24 @@ def client(
     connect_timeout: float = CONNECT_TIMEOUT_SECONDS,
     read_timeout: float = READ_TIMEOUT_SECONDS,
 ) -> Any:
-    """A boto3 client that makes one attempt a call, within seconds, and raises IncompleteAnswer on a cut answer.
+    """A botocore client that makes one attempt a call, within seconds, and raises IncompleteAnswer on a cut answer.
 
     Region, endpoint and credentials come from the SDK's own chain unless given.
     """
-    made = boto3.client(
-        service,  # type: ignore[call-overload]
+    made: Any = session().create_client(
+        service,
         region_name=region_name,
         endpoint_url=endpoint_url,
-        config=Config(connect_timeout=connect_timeout, read_timeout=read_timeout, retries={"total_max_attempts": 1}),
+        config=Config(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+        ),
     )
     speaks_json = made.meta.service_model.resolved_protocol in _JSON_PROTOCOLS
     if speaks_json:
-        made.meta.events.register("before-parse", _refuse_other_than_object)
+        made.meta.events.register("before-parse", form_check)
+        made.meta.events.register("before-parse", _refuse_empty)
     made.meta.events.register("after-call", _whole_answer(speaks_json))
     return made
 
@@ -102,13 +114,11 @@ def error_code(exc: Exception) -> str:
     return type(exc).__name__
 
 
-def _refuse_other_than_object(operation_model: Any, response_dict: Any, **_: object) -> None:
-    """botocore raises AttributeError for an array, and for no bytes at all answers as for ``{}``."""
+def _refuse_empty(operation_model: Any, response_dict: Any, **_: object) -> None:
+    """For no bytes at all botocore answers as for ``{}``, which is the least that a JSON service sends."""
     succeeded = response_dict["status_code"] < _FIRST_ERROR_STATUS
-    if not succeeded or operation_model.has_streaming_output or operation_model.output_shape is None:
-        return
-    if not response_dict["body"].lstrip().startswith(b"{"):
-        raise IncompleteAnswer(f"{operation_model.name}: the answer is not a JSON object")
+    if succeeded and operation_model.output_shape is not None and response_dict["body"] == b"":
+        raise IncompleteAnswer(f"{operation_model.name}: the answer is empty")
 
 
 def _whole_answer(json_body: bool) -> Callable[..., None]:
