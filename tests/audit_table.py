@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_multi_constructor("!", lambda _loader, _suffix, node: str(node.value))
 
 
-def create_audit_table(client: Any, name: str = "audit") -> str:
-    """Make the table with the template's own keys and indexes; answers its name."""
+@cache
+def _schema() -> dict[str, Any]:
+    """The template's own keys and indexes."""
     template = (Path(__file__).resolve().parent.parent / "template.yaml").read_text()
     properties = yaml.load(template, Loader=_Loader)["Resources"]["AuditTable"]["Properties"]  # noqa: S506 - safe
-    client.create_table(
-        TableName=name,
-        **{key: properties[key] for key in ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")},
-        BillingMode="PAY_PER_REQUEST",
-    )
+    return {key: properties[key] for key in ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")}
+
+
+def create_audit_table(client: Any, name: str = "audit") -> str:
+    """Make the table; answers its name."""
+    client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **_schema())
     return name
 
 
