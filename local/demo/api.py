@@ -50,4 +50,6 @@ class Api:
             with urllib.request.urlopen(signed, timeout=35) as answer:  # noqa: S310
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
-            raise ApiError(f"{method} {path}: {error.code} {error.read()[:300].decode(errors='replace')}") from None
+            with error:
+                said = error.read()[:300].decode(errors="replace")
+            raise ApiError(f"{method} {path}: {error.code} {said}") from None

@@ -61,7 +61,8 @@ def test_the_same_request_twice_is_one_rotation(site: Site) -> None:
 def test_an_unsigned_request_is_refused(site: Site) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(site.api_url.rstrip("/") + "/health", timeout=10)
-    assert refused.value.code == 403
+    with refused.value as answer:
+        assert answer.code == 403
 
 
 def test_a_request_signed_with_unknown_keys_is_refused(site: Site) -> None:
