@@ -464,6 +464,7 @@ class TestSeverity:
 
     def test_it_never_falls_below_low(self) -> None:
         assert BY_ID["C35"].severity_in("dev", POLICY) is Severity.LOW
+        assert BY_ID["C11"].severity_in("dev", POLICY) is Severity.LOW
 
     def test_public_exposure_never_falls(self) -> None:
         assert BY_ID["C16"].severity_in("dev", POLICY) is Severity.CRITICAL

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from polyvault.adapters.html_text import fill, join
 from polyvault.adapters.report_html import HtmlReport
 from polyvault.adapters.report_json import JsonReport
 from polyvault.domain.audit import Actor, ActorType, EventType, Outcome
@@ -403,6 +404,13 @@ class TestPage:
     def shape(page: str) -> list[str]:
         """Its tags with their attributes' names, in order, without what is shown."""
         return [re.sub(r'="[^"]*"', "=", tag) for tag in re.findall(r"<[^>]*>", page)]
+
+    def test_text_in_an_attribute_cannot_leave_it(self) -> None:
+        filled = fill('<i title="{text}">', text="\" onmouseover='x'")
+        assert filled == '<i title="&quot; onmouseover=&#x27;x&#x27;">'
+
+    def test_markup_is_made_by_templates_only(self) -> None:
+        assert join(["<b>", fill("<i>{text}</i>", text="<u>")]) == "&lt;b&gt;<i>&lt;u&gt;</i>"
 
     def test_no_control_character_stays(self) -> None:
         page = self.page("a\x00b\x1b\u202e\u2028")

@@ -180,7 +180,7 @@ def _configuration_of(answer: Answer) -> Configuration:
         last_accessed_at=_utc(answer.get("LastAccessedDate")),
         rotation_enabled=bool(answer.get("RotationEnabled")),
         rotation_schedule=_schedule(answer.get("RotationRules") or {}),
-        kms_key_id=answer.get("KmsKeyId"),
+        kms_key_id=answer.get("KmsKeyId") or None,
         owning_service=answer.get("OwningService"),
         replicas=tuple(sorted(replicas, key=lambda replica: replica.region)),
         tags={key: value for key, value in tags.items() if key in _TAGS or key.startswith(_OWN_TAGS)},

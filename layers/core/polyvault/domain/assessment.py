@@ -193,6 +193,10 @@ def _conditioned(row: CheckResult, control: Control) -> CheckResult:
 def _caps(
     control: Control, counts: Mapping[Status, int], not_run: Sequence[str], stores: Sequence[StoreInventory]
 ) -> Iterable[str]:
+    if counts.get(Status.FAIL):
+        yield f"failed: {counted(counts[Status.FAIL], 'verdict')}"
+    if counts.get(Status.WARN):
+        yield f"close to the threshold: {counted(counts[Status.WARN], 'verdict')}"
     if counts.get(Status.NOT_ASSESSED):
         yield f"partial: evidence missing for {counted(counts[Status.NOT_ASSESSED], 'verdict')}"
     if not_run:
@@ -216,7 +220,7 @@ def _status(counts: Mapping[Status, int], caps: Sequence[str], *, unseen: bool) 
     if not any(count for status, count in counts.items() if status.assessed):
         nothing_applies = not counts.get(Status.NOT_ASSESSED) and not unseen
         return Status.NOT_APPLICABLE if nothing_applies else Status.NOT_ASSESSED
-    return Status.WARN if counts.get(Status.WARN) or caps else Status.PASS
+    return Status.WARN if caps else Status.PASS
 
 
 def _counts_as(statuses: Sequence[Status]) -> Status:
