@@ -24,6 +24,7 @@ ROLE = f"arn:aws:iam::{OWN_ACCOUNT}:role/orders"
         {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OWN_ACCOUNT}:role/*"}},
         {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-abcdefghij/r-abcd/*"}},
         {"StringEquals": {"aws:SourceVpce": ["vpce-1", "vpce-2"]}},
+        {"StringLike": {"aws:PrincipalAccount": OWN_ACCOUNT}},
         {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
     ],
 )

@@ -141,6 +141,10 @@ class TestWaivers:
         with pytest.raises(InvalidInputError, match="expiresAt"):
             Waiver("W", "C12", "aws", "s", "ciso", NOW, ahead(days=days))
 
+    def test_its_instants_have_a_time_zone(self) -> None:
+        with pytest.raises(InvalidInputError, match="expiresAt"):
+            replace(waiver(), expires_at=waiver().expires_at.replace(tzinfo=None))
+
     def test_it_has_an_approver(self) -> None:
         with pytest.raises(InvalidInputError, match="approver"):
             replace(waiver(), approver="")

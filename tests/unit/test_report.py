@@ -355,7 +355,8 @@ class TestRotationHistory:
         assert (found.facts, found.gap, found.error) == (None, Gap.DATA_MISSING, "audit-read")
 
     def test_no_more_than_a_month_is_asked_for(self) -> None:
-        assert self.history(made=subject(last_rotated_at=ago(days=300))).read().since == ago(days=30)
+        for rotated in (ago(days=300), None):
+            assert self.history(made=subject(last_rotated_at=rotated)).read().since == ago(days=30)
 
     def test_a_secret_that_does_not_rotate_is_not_asked_about(self) -> None:
         quiet = subject("quiet", rotation_enabled=False)

@@ -16,7 +16,7 @@ from polyvault.domain.compliance import Gap
 from polyvault.domain.inventory import AttachedPolicy, EncryptionKey, StoreInventory, Subject, canonical
 from polyvault.errors import ReportError, StoreUnavailableError, UnclassifiedStoreError
 
-from tests.estate import KEY, NOW, OWN_ACCOUNT, REGION
+from tests.estate import KEY, NOW, OWN_ACCOUNT, REGION, version
 from tests.fakes import FakeClock
 
 CANARY = "canary-Zx81-not-to-be-seen"
@@ -188,6 +188,15 @@ def test_the_written_schedule_counts_before_the_days_that_are_computed_from_it()
     rules = {"ScheduleExpression": "cron(0 3 1 * ? *)", "AutomaticallyAfterDays": 31}
     seen = Aws(describe_secret=described("a", RotationRules=rules)).one().configuration.read()
     assert seen.rotation_schedule == "cron(0 3 1 * ? *)"
+
+
+def test_versions_of_all_pages_are_kept_with_their_labels() -> None:
+    pages = [
+        {"Versions": [{"VersionId": "b", "CreatedDate": NOW, "VersionStages": ["AWSCURRENT"]}], "NextToken": "more"},
+        {"Versions": [{"VersionId": "a"}]},
+    ]
+    found = Aws(list_secret_version_ids=pages).one().versions.read().versions
+    assert found == (version("a", None), version("b", NOW, "AWSCURRENT"))
 
 
 def test_no_policy_and_a_policy_are_told_apart() -> None:
