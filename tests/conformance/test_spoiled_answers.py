@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -170,3 +171,14 @@ def test_a_redirect_is_not_followed(wire: Wire) -> None:
     with pytest.raises(StoreError):
         wire.store.get_secret(wire.name)
     assert wire.proxy.requests == before + 1
+
+
+def test_a_port_where_nobody_listens_is_unavailable(wire: Wire, request: pytest.FixtureRequest) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = free.getsockname()[1]
+    peer = PEERS[request.node.callspec.params["wire"]]
+    scheme = wire.proxy.url.partition("://")[0]
+    store = peer.open(request, url=f"{scheme}://127.0.0.1:{closed}").store
+    assert store.health_check().error == StoreUnavailableError.code
+    store.disconnect()

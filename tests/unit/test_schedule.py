@@ -134,7 +134,18 @@ def test_an_interval_that_is_no_number_of_days_is_told_and_not_guessed(world: Wo
     report = world.run()
     assert report.rotations == ()
     assert report.skipped == {"aws:db": "the tag polyvault:rotationInterval is not a number of days"}
-    assert world.alerts.sent == [("Secrets that are due and cannot be rotated", report.skipped)]
+    assert world.alerts.sent == [("Secrets that cannot be rotated", report.skipped)]
+
+
+def test_the_same_trouble_is_told_once_a_day_and_reported_each_time(world: World) -> None:
+    world.secret("db", rotation=False)
+    for _ in range(25):
+        assert world.run().skipped == {"aws:db": "no rotation function is attached"}
+        world.clock.advance(3600)
+    assert len(world.alerts.sent) == 2
+    world.secret("other", days="soon")
+    world.run()
+    assert world.alerts.sent[2][1] == {"aws:other": "the tag polyvault:rotationInterval is not a number of days"}
 
 
 def test_a_secret_without_rotation_function_is_told(world: World) -> None:
@@ -241,3 +252,22 @@ def test_stores_open_when_they_are_used_and_once() -> None:
     assert opened == []
     assert directory["b"] is directory["b"]
     assert opened == ["b"]
+
+
+def test_one_secret_that_cannot_be_inspected_stops_no_other(world: World) -> None:
+    world.secret("a")
+    world.secret("b")
+    world.clock.advance(40 * DAY)
+    for name in "ab":  # a change today: only the versions can tell
+        world.driver.update_metadata(name, description="touched", tags=None)
+    versions = world.driver.versions
+
+    def deny(name: str) -> Any:
+        if name == "a":
+            raise MemoryFault(ErrorCode.ACCESS_DENIED)
+        return versions(name)
+
+    world.driver.versions = deny  # type: ignore[method-assign]
+    report = world.run()
+    assert [order.secret for order in report.rotations] == ["b"]
+    assert report.skipped == {"aws:a": "access-denied"}

@@ -9,7 +9,7 @@ import pytest
 from polyvault.domain.audit import Actor, ActorType, EventType, Outcome
 from polyvault.domain.capability import Capability, StoreLimits
 from polyvault.domain.retry import RetryPolicy
-from polyvault.domain.secret import RawVersion, SecretValue, VersionRef
+from polyvault.domain.secret import RawVersion, SecretValue, StagingLabel, VersionRef
 from polyvault.errors import (
     AccessDeniedError,
     AuditWriteError,
@@ -362,3 +362,65 @@ def test_events_carry_the_type_of_each_operation(house: House) -> None:
         EventType.SECRET_DELETED,
     ]
     assert {event.outcome for event in house.audit.events} == {Outcome.SUCCESS}
+
+
+def test_a_labelled_version_is_read_by_its_label(house: House) -> None:
+    first = house.store.set_secret("a", SecretValue("v")).version_id
+    house.store.set_secret("a", SecretValue("w"))
+    assert house.store.get_secret("a", VersionRef(label=StagingLabel.PREVIOUS)).version_id == first
+
+
+def test_a_vault_that_cannot_select_by_tag_says_so(house: House) -> None:
+    class NoTagSearch:
+        """All of the memory vault but its search by tag."""
+
+        capabilities = Provider.capabilities
+        limits = Provider.limits
+        provider = "memory"
+
+    store = SecretStore(
+        NoTagSearch(),  # type: ignore[arg-type]
+        name="main",
+        clock=house.clock,
+        audit=house.audit,
+        actor=ACTOR,
+    )
+    with pytest.raises(MissingCapabilityError, match="cannot list by tag"):
+        store.list_tagged("team")
+
+
+def test_pending_and_find_answer_none_only_for_what_is_not_there(house: House) -> None:
+    assert house.store.find_secret("missing") is None
+    assert house.events() == [("secret.read", "success", "missing", None)]
+    house.driver.fail_next(MemoryFault(ErrorCode.ACCESS_DENIED), MemoryFault(ErrorCode.ACCESS_DENIED))
+    with pytest.raises(AccessDeniedError):
+        house.store.find_secret("missing")
+    with pytest.raises(AccessDeniedError):
+        house.store.pending("missing", TOKEN)
+    with pytest.raises(SecretNotFoundError):
+        house.store.pending("missing", TOKEN)
+
+
+def test_a_lost_answer_is_looked_for_even_when_the_look_fails() -> None:
+    clock = FakeClock()
+    driver = LosesAnswers(Settings(), credential=None, clock=clock)
+    house = House(driver)
+    house.store.set_secret("a", SecretValue("v"))
+    reads: list[int] = []
+
+    def get(name: str, version: VersionRef) -> RawVersion:
+        reads.append(1)
+        if len(reads) == 1:
+            raise MemoryFault(ErrorCode.UNAVAILABLE)
+        return Provider.get(driver, name, version)
+
+    driver.get = get  # type: ignore[method-assign]
+    driver.lost = 1
+    assert house.store.set_secret("a", SecretValue("w")).value == SecretValue("w")
+    assert len(list(driver.versions("a"))) == 3  # written twice: nobody could say that it was there
+
+
+def test_disconnect_closes_the_driver(house: House) -> None:
+    house.store.set_secret("a", SecretValue("v"))
+    house.store.disconnect()
+    assert house.store.list_secrets() == ()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from polyvault.domain.audit import Actor
 from polyvault.domain.capability import Capability, StoreLimits
 from polyvault.domain.retry import RetryPolicy
-from polyvault.domain.secret import RawVersion, SecretValue, VersionRef
+from polyvault.domain.secret import RawVersion, SecretInfo, SecretMetadata, SecretValue, VersionRef
 from polyvault.domain.sync import ItemStatus, RunStatus, SyncConfiguration, SyncExecution
 from polyvault.domain.work import SyncOrder
 from polyvault.errors import AuditWriteError, ErrorCode, InvalidInputError, SyncInterruptedError
@@ -432,3 +432,139 @@ def test_whatever_fails_a_later_clean_run_ends_equal_and_the_next_writes_nothing
     written = world.target.writes
     world.run()
     assert world.target.writes == written
+
+
+class Plain(Scripted):
+    """A vault like KV v1: neither versions, nor metadata, nor conditional writes; lists show names only."""
+
+    capabilities = Capability.READ | Capability.WRITE | Capability.LIST
+
+    def list(self, prefix: str) -> list[SecretInfo]:
+        return [SecretInfo(info.name) for info in super().list(prefix)]
+
+
+def swap(world: World, name: str, driver: Scripted) -> None:
+    """Put another vault behind the store of that name."""
+    setattr(world, {"aws": "source", "vault": "target"}[name], driver)
+    world.sync = replace(world.sync, stores={**world.sync.stores, name: world.store(name, driver)})
+
+
+def test_a_plain_target_is_verified_by_its_current_value_and_each_difference_is_a_conflict(world: World) -> None:
+    swap(world, "vault", Plain(world.clock))
+    world.source.seed("prod/a", "v")
+    assert world.statuses(world.run()) == {"prod/a": "VERIFIED"}
+    world.source.seed("prod/a", "w")
+    execution = world.run()
+    assert world.statuses(execution) == {"prod/a": "VERIFIED"}
+    assert [conflict.name for conflict in execution.conflicts] == ["prod/a"]
+    assert world.target.text("prod/a") == "w"
+
+
+def test_a_plain_source_is_copied(world: World) -> None:
+    swap(world, "aws", Plain(world.clock))
+    world.source.seed("prod/a", "v")
+    assert world.statuses(world.run()) == {"prod/a": "VERIFIED"}
+
+
+class Terse(Scripted):
+    """A vault whose list shows names only, and whose tags must be asked for; ``asked`` may refuse."""
+
+    refuses = False
+
+    def list(self, prefix: str) -> list[SecretInfo]:
+        return [SecretInfo(info.name) for info in super().list(prefix)]
+
+    def metadata(self, name: str) -> SecretMetadata:
+        if self.refuses:
+            raise MemoryFault(ErrorCode.ACCESS_DENIED)
+        return super().metadata(name)
+
+
+def test_tags_that_a_list_does_not_show_are_asked_for(world: World) -> None:
+    terse = Terse(world.clock)
+    swap(world, "aws", terse)
+    terse.seed("prod/a", "v")
+    terse.update_metadata("prod/a", description=None, tags={"polyvault:origin": "vault:prod/a"})
+    assert world.statuses(world.run()) == {"prod/a": "REFUSED"}
+    terse.refuses = True
+    assert world.statuses(world.run()) == {"prod/a": "FETCH_FAILED"}
+
+
+def test_an_edit_that_cannot_be_told_from_a_copy_is_not_overwritten(world: World) -> None:
+    terse = Terse(world.clock)
+    swap(world, "vault", terse)
+    terse.seed("prod/a", "foreign")
+    terse.refuses = True
+    world.source.seed("prod/a", "v")
+    assert world.statuses(world.run()) == {"prod/a": "FETCH_FAILED"}
+    assert terse.text("prod/a") == "foreign"
+
+
+def test_an_empty_value_is_refused_where_the_target_takes_none(world: World) -> None:
+    world.source.create("prod/a", SecretValue(""), like=None, version_id=None)
+    execution = world.run()
+    assert [item.reason for item in execution.items] == ["is empty, which memory does not take"]
+
+
+def at_call(number: int, operation: str, code: ErrorCode) -> Callable[[str, str], None]:
+    """Fail the n-th call of that kind."""
+    seen = [0]
+
+    def before(what: str, name: str) -> None:
+        seen[0] += what == operation
+        if what == operation and seen[0] == number:
+            raise MemoryFault(code)
+
+    return before
+
+
+@pytest.mark.parametrize(
+    ("side", "operation", "number", "status"),
+    [
+        ("target", "get", 1, "FETCH_FAILED"),  # planning
+        ("source", "get", 2, "FETCH_FAILED"),  # looking again
+        ("target", "get", 2, "FETCH_FAILED"),
+        ("target", "create", 1, "WRITE_FAILED"),
+        ("target", "get", 3, "VERIFY_FAILED"),  # reading back
+    ],
+)
+def test_each_call_that_is_denied_ends_its_item_with_its_own_status(
+    world: World, side: str, operation: str, number: int, status: str
+) -> None:
+    world.source.seed("prod/a", "v")
+    driver = world.source if side == "source" else world.target
+    driver.before = at_call(number, operation, ErrorCode.ACCESS_DENIED)
+    execution = world.run()
+    assert world.statuses(execution) == {"prod/a": status}
+    assert execution.items[0].error_code == "access-denied"
+
+
+def test_a_rival_write_at_the_last_moment_is_a_stale_plan(world: World) -> None:
+    world.source.seed("prod/a", "v")
+    world.target.seed("prod/a", "old")
+    world.target.before = at_call(1, "put", ErrorCode.VERSION_CONFLICT)
+    assert world.statuses(world.run()) == {"prod/a": "STALE_PLAN"}
+
+
+@pytest.mark.parametrize(("late", "status"), [(2, "VERIFIED"), (4, "VERIFY_FAILED")])
+def test_a_version_that_is_not_visible_yet_is_looked_for_within_bounds(world: World, late: int, status: str) -> None:
+    world.source.seed("prod/a", "v")
+    reads = [0]
+
+    def hide(what: str, name: str) -> None:
+        reads[0] += what == "get"
+        if what == "get" and 2 < reads[0] <= 2 + late:
+            raise MemoryFault(ErrorCode.VERSION_NOT_FOUND)
+
+    world.target.before = hide
+    assert world.statuses(world.run()) == {"prod/a": status}
+    assert sum(world.clock.sleeps) <= 1.5
+
+
+def test_a_queued_record_is_taken_up_by_its_order(world: World) -> None:
+    world.source.seed("prod/a", "v")
+    queued = SyncExecution("e", "c", RunStatus.QUEUED, "ada", world.clock.now())
+    world.state.create_execution(queued)
+    world.clock.advance(5)
+    execution = world.run("e")
+    assert (execution.status, execution.started_at) == (RunStatus.SUCCEEDED, world.clock.now())

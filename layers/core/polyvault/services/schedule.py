@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from polyvault.domain.schedule import CronSchedule
@@ -25,11 +25,12 @@ _NAMESPACE = uuid.UUID("0a9a2a4e-3a55-4c4e-8a39-7a1f4b1f6f0e")
 _LONGEST_DAYS = 3650
 # A sync that was due while nothing ran is caught up once, for as long back as this and not before it was registered.
 _CATCH_UP = timedelta(days=1)
+_TELL_AGAIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class DueReport:
-    """What was ordered, and the secrets that are due and cannot be rotated, by reason."""
+    """What was ordered, and why the stores and secrets that should rotate and cannot do not."""
 
     rotations: tuple[RotationOrder, ...]
     syncs: tuple[SyncOrder, ...]
@@ -38,7 +39,10 @@ class DueReport:
 
 @dataclass(frozen=True, slots=True)
 class DueWork:
-    """Finds and orders. ``stores`` are those whose vault rotates by itself when asked."""
+    """Finds and orders. ``stores`` are those whose vault rotates by itself when asked.
+
+    ``told`` folds alerts: one a day for the same trouble, as long as the execution environment lives.
+    """
 
     stores: Mapping[str, SecretStore]
     state: SyncState
@@ -47,15 +51,24 @@ class DueWork:
     alerts: Alerts
     clock: Clock
     principal: str
+    told: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     def __call__(self) -> DueReport:
         """Order all that is due. One secret's or store's failure stops no other; AuditWriteError and queues' do."""
         skipped: dict[str, str] = {}
         rotations = tuple(order for store in self.stores.values() for order in self._rotations(store, skipped))
         syncs = tuple(order for configuration in self.state.configurations() for order in self._syncs(configuration))
-        if skipped:
-            self.alerts.send("Secrets that are due and cannot be rotated", dict(skipped))
+        news = {subject: reason for subject, reason in skipped.items() if self._is_news(subject, reason)}
+        if news:
+            self.alerts.send("Secrets that cannot be rotated", news)
         return DueReport(rotations, syncs, skipped)
+
+    def _is_news(self, subject: str, reason: str) -> bool:
+        now, before = self.clock.now(), self.told.get((subject, reason))
+        if before is not None and now - before < _TELL_AGAIN:
+            return False
+        self.told[subject, reason] = now
+        return True
 
     def _rotations(self, store: SecretStore, skipped: dict[str, str]) -> Iterator[RotationOrder]:
         try:
@@ -66,26 +79,17 @@ class DueWork:
         for info in tagged:
             if info.native_schedule is not None:
                 continue  # Secrets Manager keeps that time itself
-            reason = self._not_rotatable(store, info)
-            if reason is not None:
-                skipped[f"{store.name}:{info.name}"] = reason
-            elif self._is_due(store, info, skipped):
+            interval = _interval(info)
+            if interval is None:
+                skipped[f"{store.name}:{info.name}"] = f"the tag {INTERVAL_TAG} is not a number of days"
+            elif not info.metadata.rotation_enabled:
+                skipped[f"{store.name}:{info.name}"] = "no rotation function is attached"
+            elif self._is_due(store, info, interval, skipped):
                 order = self._order(store, info)
                 self.rotation_queue.send(order)
                 yield order
 
-    @staticmethod
-    def _not_rotatable(store: SecretStore, info: SecretInfo) -> str | None:
-        if _interval(info) is None:
-            return f"the tag {INTERVAL_TAG} is not a number of days"
-        if not info.metadata.rotation_enabled:
-            return "no rotation function is attached"
-        return "it has no current version" if info.current_version_id is None else None
-
-    def _is_due(self, store: SecretStore, info: SecretInfo, skipped: dict[str, str]) -> bool:
-        interval = _interval(info)
-        if interval is None:
-            return False
+    def _is_due(self, store: SecretStore, info: SecretInfo, interval: timedelta, skipped: dict[str, str]) -> bool:
         latest = self.clock.now() - interval
         created, changed = info.metadata.created_at, info.metadata.updated_at
         if created is not None and created > latest:

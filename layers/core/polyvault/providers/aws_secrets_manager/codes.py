@@ -68,7 +68,8 @@ def classify(exc: Exception) -> ErrorCode:
         return ErrorCode.INVALID_REQUEST
     if isinstance(exc, exceptions.SSLError):
         return ErrorCode.UNKNOWN  # a wrong certificate is no outage: neither retried nor failed over
-    return ErrorCode.UNAVAILABLE if isinstance(exc, exceptions.HTTPClientError) else ErrorCode.UNKNOWN
+    unreachable = isinstance(exc, exceptions.HTTPClientError | exceptions.ConnectionError)
+    return ErrorCode.UNAVAILABLE if unreachable else ErrorCode.UNKNOWN
 
 
 def retry_after(exc: Exception) -> float | None:
