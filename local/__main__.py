@@ -66,7 +66,7 @@ def _up(asked: argparse.Namespace) -> int:
     else:
         print(f"The local cloud is up after {time.monotonic() - began:.1f} s; logs: {started.logs}")
     _show(started)
-    print('Talk to it: eval "$(make env)". Stop it: make down.')
+    print('Talk to it: eval "$(make -s env)". Stop it: make down.')
     return 0
 
 

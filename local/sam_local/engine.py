@@ -31,6 +31,15 @@ def environment() -> dict[str, str]:
     return {"DOCKER_HOST": SOCKET, **os.environ}  # noqa: TID251 - docker reads its own variables
 
 
+def install() -> None:
+    """Install Debian's engine where there is none and we may; else leave it to `ensure` to say what is missing."""
+    if answers() or shutil.which("dockerd") or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    env = {**environment(), "DEBIAN_FRONTEND": "noninteractive"}
+    run("apt-get update", ["apt-get", "update", "-qq"], env=env, seconds=300)
+    run("apt-get install", ["apt-get", "install", "-y", "-qq", "docker.io", "iptables"], env=env, seconds=600)
+
+
 def ensure() -> Process | None:
     """Make sure that an engine answers; the process when we had to start one, NoEngineError when none can."""
     if answers():

@@ -26,8 +26,11 @@ _LABEL = "polyvault.stand-in"
 _LANG = "/var/lang"
 # What SAM's own Dockerfile runs in the image, and what one wants when looking around.
 _PROGRAMS = ("sh", "mv", "cp", "rm", "mkdir", "chmod", "cat", "ls", "env")
-# Wheels may count on these without bringing them.
-_LIBRARIES = ("libstdc++.so.6", "libgcc_s.so.1", "libz.so.1")
+# What a manylinux wheel may count on without bringing it, but for the graphical ones.
+_LIBRARIES = (
+    *("libm.so.6", "libdl.so.2", "librt.so.1", "libutil.so.1", "libpthread.so.0", "libresolv.so.2", "libnss_dns.so.2"),
+    *("libnss_files.so.2", "libgcc_s.so.1", "libstdc++.so.6", "libatomic.so.1", "libz.so.1", "libexpat.so.1"),
+)
 _LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip"}
 _BOOTSTRAP = f"""\
 #!/bin/sh
