@@ -77,6 +77,13 @@ class Server:
         )
 
 
+class _WithoutWaits(SystemClock):
+    """Real time without sleeping: this vault shows a value as soon as it is written."""
+
+    def sleep(self, seconds: float) -> None:
+        """Go on at once."""
+
+
 class World:
     """One secret and its target. `rotate` runs a step in what is, each time, a new process."""
 
@@ -84,7 +91,7 @@ class World:
         self.server = server
         self.strategy = strategy
         self.gates = Gates()
-        self.clock = SystemClock()
+        self.clock = _WithoutWaits()
         self.vault = GatedVault(self.gates, self.clock)
         self.audit = GatedAuditLog(self.gates)
         self.secrets_seen: list[str] = []
