@@ -92,6 +92,7 @@ def link_programs(state_dir: Path, python: Path | None) -> None:
 
 
 _LOCATE: dict[str, Callable[[], Path]] = {
+    "sam": lambda: Path(__file__).resolve().parent.parent / "build" / "sam-venv" / "bin" / "sam",
     "bao": lambda: Path(openbao.binary_path()),
     "psql": lambda: postgresql.programs_path() / "psql",
     "valkey-cli": lambda: valkey.programs_path() / "valkey-cli",
