@@ -473,6 +473,28 @@ def test_a_right_that_the_administrator_cannot_take_back_stops_the_rotation_whol
     assert database.roles() == before
 
 
+def test_a_membership_that_somebody_else_gave_stops_the_rotation_whole(database: Database, app: Credential) -> None:
+    twin, admin, group = twin_of(app), database.admin_of(app.username), f"{app.username}_group"
+    ensure(database, admin, app, twin)
+    database.run("CREATE ROLE {}", group)
+    database.run("GRANT {} TO {} WITH ADMIN OPTION", group, admin.username)
+    database.run("GRANT {} TO {}", group, twin.username)  # by the superuser: the administrator's REVOKE is a no-op
+    before = database.roles()
+    with pytest.raises(PostConditionError, match=f"0 missing, 1 beyond, among them: member {group}"):
+        ensure(database, admin, app, twin_of(app, "another-Password.of~32-characters"), "2" * 36)
+    assert database.roles() == before
+
+
+def test_a_right_in_another_database_is_seen_and_stops_the_rotation_whole(database: Database, app: Credential) -> None:
+    twin, admin = twin_of(app), database.admin_of(app.username)
+    ensure(database, admin, app, twin)
+    with database.superuser("postgres") as other:
+        other.execute(sql.SQL("CREATE TABLE {} ()").format(sql.Identifier(app.username)))
+        other.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(*map(sql.Identifier, (app.username, twin.username))))
+    with pytest.raises(PostConditionError, match="1 beyond, among them: acl elsewhere postgres"):
+        ensure(database, admin, app, twin_of(app, "another-Password.of~32-characters"), "2" * 36)
+
+
 def test_an_administrator_without_the_rights_changes_nothing(database: Database, app: Credential) -> None:
     admin = database.user(f"weak-{app.username}", "admin-password")
     before = database.roles()
