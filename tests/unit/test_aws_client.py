@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -94,3 +95,10 @@ def test_what_may_be_tried_again() -> None:
     assert aws_client.is_transient(IncompleteAnswer("Query"))
     assert not aws_client.is_transient(NoCredentialsError())
     assert not aws_client.is_transient(PolyvaultError())
+
+
+def test_the_sdk_prints_no_request_and_no_answer_at_any_level(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    answers(client, b'{"Items": [{"pk": {"S": "c4n4ry"}}], "Count": 1}', {})
+    with caplog.at_level(logging.DEBUG):
+        client.query(TableName="audit", KeyConditionExpression="pk = c4n4ry")
+    assert not [record for record in caplog.records if record.name.startswith(("botocore", "urllib3"))]

@@ -5,6 +5,7 @@ Retries are their callers' business: an adapter applies one `domain.retry` polic
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -63,7 +64,13 @@ _RETRYABLE_CODES = frozenset(
 
 @cache
 def session() -> botocore.session.Session:
-    """One for all clients, so that what they share is loaded once. boto3 adds a sixth to the start and nothing here."""
+    """One for all clients, so that what they share is loaded once. boto3 adds a sixth to the start and nothing here.
+
+    From here on botocore and urllib3 log warnings only, whatever the function's level: botocore's DEBUG prints requests
+    and answers, values included.
+    """
+    for name in ("botocore", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return botocore.session.get_session()
 
 
