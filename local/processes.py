@@ -92,10 +92,12 @@ def spawn(name: str, command: list[str], *, log: Path, env: Mapping[str, str], c
     The pid is noted beside the log, so that `recorded` finds the process again.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    record = log.with_suffix(".pid")
+    record.unlink(missing_ok=True)
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         child = subprocess.Popen(  # noqa: S603 - our own commands, no shell
-            ["/bin/sh", "-c", _RECORD_AND_BECOME, name, str(log.with_suffix(".pid")), *command],
+            ["/bin/sh", "-c", _RECORD_AND_BECOME, name, str(record), *command],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
@@ -108,7 +110,10 @@ def spawn(name: str, command: list[str], *, log: Path, env: Mapping[str, str], c
     finally:
         os.close(sink)
     _children[child.pid] = child
-    return Process(name, child.pid, identity_of(child.pid) or "ended", str(log))
+    process = Process(name, child.pid, identity_of(child.pid) or "ended", str(log))
+    while process.alive and not (record.exists() and record.stat().st_size):
+        time.sleep(_POLL_SECONDS / 10)
+    return process
 
 
 def recorded(directory: Path) -> list[Process]:
