@@ -10,9 +10,9 @@ import pytest
 
 from local import aws_process, interpreter
 from tests.conformance.vaults import PEERS, Vault
-from tests.peers import local_ca, openbao
+from tests.peers import local_ca, openbao, postgresql
 
-__all__ = ["local_ca", "openbao"]
+__all__ = ["local_ca", "openbao", "postgresql"]
 
 
 @pytest.fixture(scope="session")
