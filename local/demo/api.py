@@ -47,7 +47,7 @@ class Api:
             self._url + path, data=data, headers=dict(request.headers.items()), method=method
         )
         try:
-            with urllib.request.urlopen(signed, timeout=35) as answer:  # noqa: S310
+            with urllib.request.urlopen(signed, timeout=35) as answer:  # noqa: S310  # nosec B310
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
