@@ -542,6 +542,12 @@ def test_a_configuration_test_says_that_the_current_credential_is_refused(house:
         house.step(TEST)
 
 
+def test_a_configuration_test_that_logs_in_as_somebody_else_says_so(house: RotationHouse) -> None:
+    house.target.identity = "somebody"
+    with pytest.raises(PostConditionError, match="somebody else"):
+        house.step(TEST)
+
+
 @pytest.mark.parametrize("step", [TEST, FINISH])
 def test_a_login_as_somebody_else_is_not_good_enough(house: RotationHouse, step: Step) -> None:
     house.steps(CREATE, SET)
@@ -597,6 +603,17 @@ def test_finish_promotes_where_no_version_is_current() -> None:
     house.vault._secrets[SECRET].labels.pop("AWSCURRENT")
     house.step(FINISH)
     assert house.holder(StagingLabel.CURRENT) == TOKEN
+
+
+def test_finish_without_a_current_version_still_wants_the_right_login() -> None:
+    house = RotationHouse()
+    house.request()
+    house.steps(CREATE, SET, TEST)
+    house.vault._secrets[SECRET].labels.pop("AWSCURRENT")
+    house.target.identity = "somebody"
+    with pytest.raises(PostConditionError, match="somebody else"):
+        house.step(FINISH)
+    assert house.holder(StagingLabel.CURRENT) is None
 
 
 def test_without_a_current_value_a_rotation_says_so() -> None:
