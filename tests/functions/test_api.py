@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from polyvault import errors
+from polyvault import bootstrap, errors
 from polyvault.domain.audit import EventType, Outcome
 from polyvault.domain.secret import SecretValue
 from polyvault.domain.sync import RunStatus
@@ -411,6 +411,20 @@ def test_a_request_without_identity_is_denied_on_each_route(house: House) -> Non
             event["requestContext"]["identity"]["userArn"] = None
             assert house.send(event)[0] in (400, 403), path.stem
     assert house.rotations.messages == []
+
+
+def test_sam_local_alone_stands_in_for_the_identity_that_it_does_not_send(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SAM_LOCAL", "true")
+    bootstrap.stand_in_caller.cache_clear()
+    try:
+        assert house.send(load("without-identity"))[0] == 200
+        monkeypatch.setenv("AWS_SAM_LOCAL", "1")
+        bootstrap.stand_in_caller.cache_clear()
+        assert house.send(load("without-identity"))[0] == 403
+    finally:
+        bootstrap.stand_in_caller.cache_clear()
 
 
 @pytest.mark.parametrize(

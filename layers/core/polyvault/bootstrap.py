@@ -49,6 +49,12 @@ def actor() -> Actor:
 
 
 @cache
+def stand_in_caller() -> str | None:
+    """Who calls under `sam local start-api`, which sends no identity; None in Lambda: no identity, no access."""
+    return "sam-local" if config.runs_in_sam_local() else None
+
+
+@cache
 def audit_log() -> AuditLog:
     """The audit table."""
     from polyvault.adapters.aws_client import client

@@ -108,6 +108,11 @@ def common() -> CommonSettings:
     )
 
 
+def runs_in_sam_local() -> bool:
+    """True under `sam local`, which sets this variable; nothing else does."""
+    return _optional("AWS_SAM_LOCAL") == "true"
+
+
 def rotation() -> RotationSettings:
     """Settings of functions/rotation."""
     return RotationSettings(common(), _optional("POLYVAULT_TARGET_CA_PARAMETER"))
