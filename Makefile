@@ -9,29 +9,29 @@ PYTHON := $(VENV)/bin/python
 SAM := build/sam-venv/bin/sam
 BUNDLE := build/bundle-$(ARCHITECTURE).stamp
 SOURCES := template.yaml layers/Makefile tools/build_layer.py $(shell find functions layers -name '*.py' -o -name 'requirements.txt')
-TOOLS := $(VENV)/.locked build/sam-venv/.locked
 # `sam build` wants the runtime's own interpreter on PATH.
 WITH_RUNTIME = PATH="$$(dirname "$$(tools/find-python)"):$$PATH" SAM_CLI_TELEMETRY=0 ARCHITECTURE=$(ARCHITECTURE)
 # Two builds at once would write the same folder: the second waits, where the system has flock.
 ONE_BUILD = $(if $(shell command -v flock),flock build/.lock)
 # Locks are complete, hashed and for wheels alone: no resolver, no source build, nothing that is not in them.
-INSTALL = -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all:
+INSTALL = -m pip install -qq --disable-pip-version-check --no-compile --no-deps --require-hashes --only-binary :all:
 
 .PHONY: help dev lock check test conformance bundle bench proof faults up down env demo build deploy deploy-local clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-dev: $(TOOLS) ## prepare .venv and the SAM CLI's own environment, hash-checked
+dev: ## prepare .venv and the SAM CLI's own environment, hash-checked
+	@$(MAKE) --silent --no-print-directory --jobs=2 $(VENV)/.locked build/sam-venv/.locked
 
 $(VENV)/.locked: requirements/dev.txt
-	@python=$$(tools/find-python) && { test -x $(PYTHON) || "$$python" -m venv $(VENV); }
+	@test -x $(PYTHON) || { python=$$(tools/find-python) && "$$python" -m venv $(VENV); }
 	@echo "installing the development tools into $(VENV)"
 	@$(PYTHON) $(INSTALL) --requirement $<
 	@touch $@
 
 build/sam-venv/.locked: requirements/sam.txt
-	@python=$$(tools/find-python) && { test -x build/sam-venv/bin/python || "$$python" -m venv build/sam-venv; }
+	@test -x build/sam-venv/bin/python || { python=$$(tools/find-python) && "$$python" -m venv build/sam-venv; }
 	@echo "installing the SAM CLI into build/sam-venv"
 	@build/sam-venv/bin/python $(INSTALL) --requirement $<
 	@touch $@
@@ -39,13 +39,13 @@ build/sam-venv/.locked: requirements/sam.txt
 lock: $(VENV)/.locked ## write each requirements.txt again from its .in
 	@tools/lock
 
-check: $(TOOLS) ## linters, types, import contracts, template rules, secret scan
+check: dev ## linters, types, import contracts, template rules, secret scan
 	@tools/check
 
 test: $(BUNDLE) ## all tests, on real peers where there is one
 	@$(PYTHON) -m pytest
 
-conformance: $(TOOLS) ## the same assertions on each store and each target
+conformance: dev ## the same assertions on each store and each target
 	@$(PYTHON) -m pytest tests/conformance
 
 bundle: $(BUNDLE) ## what is shipped imports, obeys and is the same when built again
@@ -54,27 +54,27 @@ bundle: $(BUNDLE) ## what is shipped imports, obeys and is the same when built a
 bench: $(BUNDLE) ## figures beside a baseline of the same run -> build/bench/summary.json
 	@$(PYTHON) -m benchmarks
 
-proof: $(TOOLS) ## crash points on a real PostgreSQL -> build/proof/summary.json
+proof: dev ## crash points on a real PostgreSQL -> build/proof/summary.json
 	@PYTHONPATH=layers/core $(PYTHON) -m tests.killpoints
 
-faults: $(TOOLS) ## injected faults -> build/faults/summary.json
+faults: dev ## injected faults -> build/faults/summary.json
 	@$(PYTHON) tools/faults.py
 
-up: $(TOOLS) ## start the local cloud
+up: dev ## start the local cloud
 	@$(PYTHON) -m local up
 
 down: ## stop the local cloud
 	@if test -x $(PYTHON); then $(PYTHON) -m local down; else echo "Nothing was started here."; fi
 
-env: $(TOOLS) ## print the exports for the local cloud: eval "$(make -s env)"
+env: dev ## print the exports for the local cloud: eval "$(make -s env)"
 	@$(PYTHON) -m local env
 
-demo: $(TOOLS) ## the main job, end to end, on the local cloud
+demo: dev ## the main job, end to end, on the local cloud
 	@$(PYTHON) -m local.demo
 
 build: $(BUNDLE) ## the bundle in .aws-sam/build (ARCHITECTURE=arm64 for Graviton)
 
-$(BUNDLE): $(SOURCES) | $(TOOLS)
+$(BUNDLE): $(SOURCES) | dev
 	@rm -f build/bundle-*.stamp
 	@$(WITH_RUNTIME) $(ONE_BUILD) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@touch $@
