@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.bundle import rules, rules_of_data
 from tests.bundle.rules import Rule
-from tests.bundle.sam_template import TEMPLATE, Template, read
+from tests.bundle.sam_template import PROJECT, TEMPLATE, Template, read
 
 RULES = [*rules.RULES, *rules_of_data.RULES]
 COUNTER_EXAMPLES: list[dict[str, Any]] = read(Path(__file__).with_name("counter_examples.yaml").read_text())
@@ -39,3 +40,14 @@ def test_the_template_is_read_as_cloudformation_reads_it() -> None:
         assert function["Runtime"] == "python3.13"
         assert function["Layers"][0] == {"Ref": "CoreLayer"}
         assert "POLYVAULT_AUDIT_TABLE" in function["Environment"]["Variables"]
+
+
+def test_each_parameter_is_explained() -> None:
+    """docs/operations.md names each, with the default that the template has."""
+    rows = [line for line in (PROJECT / "docs/operations.md").read_text().splitlines() if line.startswith("| `")]
+    explained = {name: row for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    parameters = read(TEMPLATE.read_text())["Parameters"]
+    assert set(parameters) <= set(explained)
+    for name, body in parameters.items():
+        shown = explained[name].split("|")[2]
+        assert str(body["Default"] or "empty") in shown or body["Default"] == 0, f"{name}: {shown}"
