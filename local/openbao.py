@@ -54,6 +54,8 @@ class OpenBao:
     def token(self) -> str:
         """A token by AppRole login, good for ten minutes."""
         answer = self.request("POST", "auth/approle/login", {"role_id": self.role_id, "secret_id": self.secret_id})
+        if not answer.get("auth"):  # seen while the server initialises itself
+            raise OSError("the login was answered without a token")
         return str(answer["auth"]["client_token"])
 
     def request(self, method: str, path: str, body: object = None, *, token: str | None = None) -> dict[str, Any]:
