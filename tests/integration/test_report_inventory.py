@@ -12,6 +12,7 @@ import boto3
 import pytest
 from polyvault.adapters.aws_calls import AwsCalls
 from polyvault.adapters.aws_client import client
+from polyvault.adapters.aws_client import session as session_of_adapters
 from polyvault.adapters.aws_inventory import AwsInventory
 from polyvault.adapters.report_html import HtmlReport
 from polyvault.adapters.report_json import JsonReport
@@ -94,9 +95,9 @@ def collect(aws: aws_process.Aws, monkeypatch: pytest.MonkeyPatch) -> Callable[.
             patch.setenv("AWS_ACCESS_KEY_ID", session["AccessKeyId"])
             patch.setenv("AWS_SECRET_ACCESS_KEY", session["SecretAccessKey"])
             patch.setenv("AWS_SESSION_TOKEN", session["SessionToken"])
-            boto3.setup_default_session()
+            session_of_adapters.cache_clear()  # it keeps the credentials that it found first
             clients = client("secretsmanager"), client("kms")
-        boto3.setup_default_session()
+        session_of_adapters.cache_clear()
         return AwsInventory(*clients, store="aws", environment="prod", calls=AwsCalls(SystemClock()))
 
     return made
