@@ -55,7 +55,7 @@ class Demo:
             raise ScenarioError("the local cloud does not run")
         say("sam build, sam deploy")
         self.site = scenario.deploy_bundle(self.cloud, OUTPUT)
-        say(f"stack {self.site.bundle.name}, API {self.site.bundle.outputs['ApiUrl']}")
+        say(f"stack {self.site.bundle.name}, API {self.site.api_url}")
         return {}
 
     def attach(self, say: Say) -> Figures:
