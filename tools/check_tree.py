@@ -10,7 +10,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 # Written in pieces, so that this file does not find itself.
 RULES = {
-    "address of a package index": re.compile(r"https?" + r"://[^\s\"']*(?:/simple\b|pypi\.|pythonhosted|/packages/)"),
+    "address of a package index": re.compile(r"https?" + r"://[^\s\"']*/(?:simple|packages|pool|dists)\b"),
     "index option in a lock": re.compile(r"^--(?:extra-)?index-url|^--find-links", re.MULTILINE),
     "path of one machine": re.compile(r"(?<![\w.~$}])/(?:ho" + r"me|ro" + r"ot|wo" + r"rk|Us" + r"ers)/[\w.-]+"),
 }
