@@ -70,9 +70,9 @@ class Process:
             for pid, identity in family.items():
                 if identity_of(pid) == identity:
                     _send(pid, signal.SIGKILL)
-        child = _children.pop(self.pid, None)
-        if child is not None:  # ended, by now: take its status, so that nothing of it is left
-            child.wait(timeout=seconds)
+            child = _children.pop(self.pid, None)
+            if child is not None:  # ended, by now: take its status, so that nothing of it is left
+                child.wait(timeout=seconds)
         self._record.unlink(missing_ok=True)
 
     def _ended_within(self, seconds: float) -> bool:
