@@ -73,6 +73,7 @@ class Demo:
 
     def start_client(self, say: Say) -> Figures:
         env = {**os.environ, **self.deployed.cloud.env()}  # noqa: TID251 - a developer's shell after `make env`
+        OUTPUT.mkdir(parents=True, exist_ok=True)
         log = (OUTPUT / "client.log").open("wb")
         self._counts_path().unlink(missing_ok=True)
         self.client = subprocess.Popen(  # noqa: S603 - our own module

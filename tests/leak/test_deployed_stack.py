@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,9 +13,12 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from rich.console import Console
 
 from local.demo import scenario
+from local.demo.__main__ import Demo
 from local.demo.api import ApiError
+from local.demo.progress import Progress
 from local.demo.scenario import Site
 from tests.leak import canary
 from tests.leak.canary import search
@@ -90,7 +94,26 @@ def planted(site: Site) -> Planted:
     planted.answered("report", scenario.report(site, site.logs / "leak-report"))
     scenario.wait_until("the audit trail", lambda: scenario.audit_events(site, SECRET) or None, seconds=60)
     planted.answered("/audit/events", scenario.audit_events(site, SECRET))
+    _run_the_demo(planted)
     return planted
+
+
+def _run_the_demo(planted: Planted) -> None:
+    """The demo's own stages on this stack: what they show on the screen and leave in summary.json."""
+    site, screen = planted.site, io.StringIO()
+    demo, progress = Demo(cloud=site.cloud, site=site), Progress(Console(file=screen, width=200), site.logs)
+    try:
+        with progress:
+            for stage in (demo.start_client, demo.rotate, demo.sync, demo.stop_client, demo.audit, demo.report):
+                progress.run(stage.__name__, stage.__name__, stage)
+    finally:
+        demo.end_client()
+    progress.write_summary(site.logs / "leak-demo" / "summary.json", seconds=1.0, failed=None)
+    planted.answers.append(("demo screen", "stages", screen.getvalue().encode()))
+    secrets_manager = site.aws("secretsmanager")
+    for version in secrets_manager.list_secret_version_ids(SecretId=scenario.SECRET)["Versions"]:
+        held = secrets_manager.get_secret_value(SecretId=scenario.SECRET, VersionId=version["VersionId"])
+        planted.values.append(json.loads(held["SecretString"])["password"])
 
 
 def _drive_errors(planted: Planted) -> None:
@@ -143,7 +166,8 @@ def _channels(planted: Planted, project: Path) -> Iterator[Text]:
     yield from canary.files("logs of the local cloud", cloud.logs)
     yield from canary.files("build and deployment logs", planted.site.logs, "**/*.log")
     yield from canary.files("reports", planted.site.logs / "leak-report")
-    yield from canary.files("demo summary", project / "build" / "demo", "summary.json")
+    yield from canary.files("demo summary", planted.site.logs / "leak-demo")
+    yield from canary.files("logs of the demo's client", project / "build" / "demo", "client.*")
     yield from planted.answers
 
 
@@ -158,6 +182,7 @@ def test_the_canary_is_found_in_no_channel(planted: Planted, project: Path) -> N
     must_have_been_read = {
         "function logs", "DynamoDB items", "S3 objects", "function configurations", "SSM parameters",
         "CloudFormation", "logs of the local cloud", "API answers", "Lambda error answers", "reports",
+        "demo summary", "demo screen", "logs of the demo's client",
     }  # fmt: skip
     assert must_have_been_read <= channels
     assert sorted({(found.channel, found.place) for found in search(planted.values, texts)}) == []
