@@ -93,7 +93,18 @@ def no_policy_for_everybody(template: Template) -> Iterator[str]:
 def _on_behalf_of_one(statement: Statement) -> bool:
     if statement.actions == ["sts:AssumeRole"]:
         return True  # a role's trust: own_role looks at it
+    if is_event_delivery(statement):
+        return True
     return named_condition(statement, "aws:SourceAccount", "aws:SourceArn", "kms:EncryptionContext")
+
+
+def is_event_delivery(statement: Statement) -> bool:
+    """EventBridge's use of a key to deliver, which comes without source account or ARN: a condition would stop it.
+
+    Whose events may come is said by the policies of the queue and the topic. (SNS Developer Guide, key management.)
+    """
+    delivery = {"kms:Decrypt", "kms:GenerateDataKey"}
+    return list(statement.principals) == ["events.amazonaws.com"] and set(statement.actions) <= delivery
 
 
 def named_condition(statement: Statement, *prefixes: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tests.bundle.rules import ACCESS_LOG_FIELDS, Rule, into, named_condition
+from tests.bundle.rules import ACCESS_LOG_FIELDS, Rule, into, is_event_delivery, named_condition
 from tests.bundle.sam_template import Template, attribute_of, listed, named
 
 REWRITES = {"dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
@@ -81,7 +81,7 @@ def keys(template: Template) -> Iterator[str]:
     for statement in template.statements():
         used = KEY_USE & set(statement.actions)
         limits = ("kms:ViaService", "kms:EncryptionContext", "aws:SourceAccount", "aws:SourceArn")
-        if statement.allows and used and not named_condition(statement, *limits):
+        if statement.allows and used and not is_event_delivery(statement) and not named_condition(statement, *limits):
             yield f"{statement}: {', '.join(sorted(used))} through any service"
 
 
