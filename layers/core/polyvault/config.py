@@ -52,15 +52,6 @@ class RotationSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueSettings:
-    """Functions that hand work on or take it."""
-
-    common: CommonSettings
-    rotation_queue_url: str | None
-    sync_queue_url: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class SchedulerSettings:
     """The scheduler queues work, and finds the syncs in the state table."""
 
@@ -116,11 +107,6 @@ def runs_in_sam_local() -> bool:
 def rotation() -> RotationSettings:
     """Settings of functions/rotation."""
     return RotationSettings(common(), _optional("POLYVAULT_TARGET_CA_PARAMETER"))
-
-
-def queues() -> QueueSettings:
-    """Settings of functions/scheduler and functions/rotation_worker."""
-    return QueueSettings(common(), _optional("POLYVAULT_ROTATION_QUEUE_URL"), _optional("POLYVAULT_SYNC_QUEUE_URL"))
 
 
 def scheduler() -> SchedulerSettings:
